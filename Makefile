@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make test` from a bare clone needs Python 3.11 or newer and nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+# More arguments for pytest, e.g. `make test PYTEST="tests/mime -x"`.
+PYTEST ?=
+
+.PHONY: test lint format types layers unit docs bench clean
+.NOTPARALLEL:
+.DEFAULT_GOAL := test
+
+# $(call step,name,command): says what runs, and by its name what failed.
+define step
+@echo "== $(1)"
+@$(2) || { echo "== $(1): FAILED" >&2; exit 1; }
+endef
+
+## test: everything that CI runs
+test: lint types layers unit
+
+## lint: ruff's rules and its format
+lint: $(INSTALLED)
+	$(call step,ruff check,$(BIN)/ruff check)
+	$(call step,ruff format,$(BIN)/ruff format --check)
+
+## format: writes what `lint` asks for, where ruff can
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+## types: mypy --strict, with Twisted's interfaces
+types: $(INSTALLED)
+	$(call step,mypy,$(BIN)/mypy)
+
+## layers: imports point down
+layers: $(INSTALLED)
+	$(call step,import-linter,$(BIN)/lint-imports)
+
+## unit: the tests, with the coverage of branches
+unit: $(INSTALLED)
+	$(call step,pytest,$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST))
+
+## docs: the pages under docs/_build/html; a warning is an error
+docs: $(INSTALLED)
+	$(call step,sphinx,$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html)
+	@echo "docs/_build/html/index.html"
+
+## bench: our figures beside their yardsticks; a missed bound is an error
+bench: $(INSTALLED)
+	$(call step,benchmarks,$(BIN)/python -m benchmarks)
+
+## clean: removes all that these commands made
+clean:
+	rm -rf $(VENV) .tox build dist docs/_build *.egg-info .coverage .hypothesis
+	rm -rf .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find pluto_tw tests benchmarks docs twisted -name __pycache__ -prune -exec rm -rf {} +
+
+# Made once, and installed again whenever the metadata changes. Debian keeps the module `venv` in
+# a package of its own: root gets it, everybody else is told its name.
+$(INSTALLED): setup.cfg pyproject.toml
+	@echo "== virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	    || { echo "Python 3.11 or newer is needed: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null \
+	    || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -qy python3-venv; } \
+	    || { echo "Python's venv module is needed: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test,docs,bench]'
+	@touch $@
