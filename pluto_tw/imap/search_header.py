@@ -10,6 +10,7 @@ is its whole value, so that `FROM` finds names, addresses and comments alike, as
 from pluto_tw.mail.search import Field, Header, Text
 from pluto_tw.mime.folding import fold
 from pluto_tw.mime.headers import decode_words, fields
+from pluto_tw.mime.text import header_text
 
 
 class HeaderText:
@@ -59,10 +60,5 @@ class HeaderText:
     def _text(self) -> str:
         """All fields with their names, one a line."""
         if self._whole is None:
-            lines = [
-                f"{field.name.decode('latin-1')}: "
-                + decode_words(self._header[field.value_start : field.span.end])
-                for field in fields(self._header)
-            ]
-            self._whole = fold("\n".join(lines))
+            self._whole = fold(header_text(self._header))
         return self._whole

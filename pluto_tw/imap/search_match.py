@@ -43,7 +43,7 @@ from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import UID_MAX, ModSeq
 from pluto_tw.mime.facts import Facts
 from pluto_tw.mime.folding import fold
-from pluto_tw.mime.scanner import HEADER_OCTETS_MAX
+from pluto_tw.mime.text import HEADER_SEARCHED_OCTETS_MAX
 
 #: Messages that are looked at together: a key on so many takes a millisecond at most.
 BATCH_MESSAGES = 2000
@@ -294,7 +294,7 @@ class _Matching:
     async def _from_whole_header(self, body: StoredBody, facts: Facts, truths: list[Truth]) -> None:
         """Settles what the part of the header that is kept with the facts has left open."""
         span = facts.parts[0].header
-        length = min(span.end - span.start, HEADER_OCTETS_MAX)
+        length = min(span.end - span.start, HEADER_SEARCHED_OCTETS_MAX)
         octets = b"".join([chunk async for chunk in body.read(span.start, length)])
         header = HeaderText(octets, complete=True)
         for number in self._plan.of_facts:

@@ -47,7 +47,8 @@ from pluto_tw.mail.search import (
 )
 from pluto_tw.mail.sets import EMPTY, NumberSet
 from pluto_tw.mail.uids import ModSeq
-from pluto_tw.mime.scanner import HEADER_KEPT_OCTETS_MAX, HEADER_OCTETS_MAX
+from pluto_tw.mime.scanner import HEADER_KEPT_OCTETS_MAX
+from pluto_tw.mime.text import HEADER_SEARCHED_OCTETS_MAX
 from tests.support.connection import Client, World
 
 NOW = 1_704_067_200
@@ -312,7 +313,9 @@ class KeyTests(MatchTestCase):
         """What the kept part leaves open is read from the body, up to what was ever read."""
         padding = b"X-Padding: " + b"x" * HEADER_KEPT_OCTETS_MAX + b"\r\n"
         self.deliver(b"Subject: early\r\n" + padding + b"To: late@example.org\r\n\r\nbody")
-        self.deliver(padding * (HEADER_OCTETS_MAX // len(padding) + 1) + b"To: late\r\n\r\nbody")
+        self.deliver(
+            padding * (HEADER_SEARCHED_OCTETS_MAX // len(padding) + 1) + b"To: late\r\n\r\nbody"
+        )
         self.assertEqual(self.uids(Field(AddressField.SUBJECT, "early")), [1])
         self.assertEqual(self.reads.uids, [2])
         self.assertEqual(self.uids(Field(AddressField.TO, "late")), [1])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""UNSELECT beyond what `tests/transcripts/close.txt` shows."""
+"""UNSELECT beyond what `tests/transcripts/unselect.txt` shows."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
