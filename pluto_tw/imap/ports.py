@@ -293,6 +293,8 @@ class Account(Protocol):
         """
         With inferiors; INBOX moves its messages instead. RFC 9051 §6.3.6.
 
+        *old* may be a level of hierarchy that is no mailbox, as long as it has inferiors.
+
         No: NONEXISTENT, ALREADYEXISTS, CANNOT, UNAVAILABLE.
         """
 
@@ -306,7 +308,8 @@ class Account(Protocol):
         self, name: MailboxName, read_only: bool, wake: Callable[[], None]
     ) -> OpenMailbox:
         """
-        *wake* is called, with nothing running of the caller's, after the log has grown.
+        *wake* is called after the log has grown, also by what the caller itself does. It must not
+        ask the account for anything.
 
         No: NONEXISTENT, UNAVAILABLE.
         """

@@ -155,11 +155,11 @@ class Selected:
         """
         changes = self.mailbox.changes(self.position)
         if changes is None:
-            lines = self._compare(features, expunge_allowed=expunge_allowed)
             last = self.mailbox.changes(self.mailbox.position() - 1)
             assert last, "a log keeps its last change"
-            over = last[-1] if expunge_allowed else None
-            return lines, over if isinstance(over, Ended) else None
+            over = last[-1] if isinstance(last[-1], Ended) else None
+            lines = self._compare(features, expunge_allowed, over is not None)
+            return lines, over if expunge_allowed else None
         lines = []
         ended: Ended | None = None
         known = self.uids[-1] if self.uids else 0
@@ -210,15 +210,20 @@ class Selected:
             uids &= NumberSet.from_ranges([(1, known)]) if known else EMPTY
         return self.by_uids(uids).uids
 
-    def _compare(self, features: Features, *, expunge_allowed: bool) -> list[bytes]:
-        """`news` when the log does not reach back to our position: the states are compared."""
+    def _compare(self, features: Features, expunge_allowed: bool, over: bool) -> list[bytes]:
+        """
+        `news` when the log does not reach back to our position: the states are compared.
+
+        The view moves to the newest state, unless it has to wait for an EXPUNGE, or for the end of
+        the mailbox (*over*), that may not be told now.
+        """
         lines: list[bytes] = []
         shown = NumberSet.from_sorted(self.uids)
         newest = self.mailbox.uids()
         vanished = shown - NumberSet.from_sorted(newest)
         seen_modseq = self._touches_modseq
         candidates = self.uids
-        if expunge_allowed or not vanished:
+        if expunge_allowed or not (vanished or over):
             lines += self._vanish(vanished, UID_MAX, features)
             candidates = self.uids[:]
             self.uids = array("I", newest)
@@ -260,9 +265,10 @@ class Selected:
     def _claim_recent(self) -> None:
         if self.mailbox.read_only:
             return
-        lowest = self.mailbox.claim_recent()
-        if self.uids and self.uids[-1] >= lowest:
-            self.recent |= NumberSet.from_ranges([(max(lowest, 1), self.uids[-1])])
+        # All that is exposed by now is claimed, also what the view does not hold yet.
+        lowest, uid_next = self.mailbox.claim_recent(), self.mailbox.uid_next()
+        if lowest < uid_next:
+            self.recent |= NumberSet.from_ranges([(lowest, uid_next - 1)])
 
     def _recent_count(self) -> int:
         return len(self.by_uids(self.recent)) if self.recent else 0

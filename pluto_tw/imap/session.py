@@ -337,22 +337,24 @@ class Session:
 
     async def perform(self, segments: list[Segment], refusal: Refusal | None) -> None:
         """Runs a whole command, or answers it with *refusal*, then tells what is new."""
-        failed = await self._attempt(Head(), self._perform(segments, refusal))
+        started = self.service.waiting.seconds()
+        head = Head()
+        result = await self._attempt(head, self._run(head, segments, refusal))
+        seconds = self.service.waiting.seconds() - started
+        failed = await self._attempt(head, self._answer(head, result, seconds))
         if failed is not None:
             # Telling the news failed, or counting: nobody knows what the client has been told.
             self.end("internal error, it was logged", SERVERBUG)
 
-    async def _perform(self, segments: list[Segment], refusal: Refusal | None) -> None:
-        started = self.service.waiting.seconds()
-        head = Head()
-        result = await self._attempt(head, self._run(head, segments, refusal))
+    async def _answer(self, head: Head, result: Reply | Refusal, seconds: float) -> None:
+        """Tells what is new and how the command ended, which took *seconds*."""
         if isinstance(result, Refusal):
             outcome, status, text = result.outcome, result.status(), result.text
             code = result.response_code()
         else:
             outcome, status = Outcome.OK, b"OK"
             text, code = result.text or f"{head.name} completed", result.code
-        self.service.observer.command(head.name, outcome, self.service.waiting.seconds() - started)
+        self.service.observer.command(head.name, outcome, seconds)
         if outcome is Outcome.BAD:
             await self._count_bad()
         else:
@@ -409,6 +411,9 @@ class Session:
             self.disconnected()
             return Refusal(Outcome.NO, "disconnected")
         except Exception:
+            if self.state is State.LOGOUT:
+                # The client left in the middle: what the command was using was closed under it.
+                return Refusal(Outcome.NO, "disconnected")
             self.service.observer.fault(head.name)
             return Refusal(Outcome.FAULT, "internal error, it was logged", SERVERBUG)
 

@@ -49,6 +49,18 @@ class Waiting(Protocol):
         """The time of day: seconds since 1970 in UTC."""
 
 
+class ThreadHop(Protocol):
+    """One other thread, which does what it is given in the order in which it is given."""
+
+    def call(self, work: Callable[[], T]) -> Awaitable[T]:
+        """
+        Has *work* done over there; what it returns or raises comes back to the calling thread.
+
+        It is queued before this returns, whether or not anybody awaits. A hop costs some 50 µs,
+        and *work* that is Python rather than waiting, SQL or hashing stops the event loop too.
+        """
+
+
 #: Work on the event loop's thread pauses after this long. Twenty of them are still no delay that
 #: a person notices, and a pause (10-50 µs) is lost in it.
 SLICE_SECONDS = 0.005

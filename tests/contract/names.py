@@ -253,6 +253,8 @@ class NamesContract(AccountCase):
         self.now(account.rename(INBOX, name("old.mail")))
         self.assertEqual(self.names(account).keys(), {"INBOX", "INBOX.child", "old", "old.mail"})
         self.assertEqual(self.names(account)["INBOX"].mailbox_id, inbox_id)
+        self.drive()
+        self.assertGreater(viewer.wakes, 0)
         [change] = viewer.news()
         self.assertIsInstance(change, Vanished)
         viewer.catch_up()
@@ -260,6 +262,14 @@ class NamesContract(AccountCase):
         moved = self.view(account, "old.mail")
         self.assertEqual(moved.email_ids(), email_ids)
         self.assertEqual(set(moved.flags().values()), {flags("\\Flagged $a")})
+
+    def test_inbox_is_renamed_to_its_inferior(self) -> None:
+        """RFC 9051 §6.3.6: its messages are moved to "a new mailbox with the given name"."""
+        account = self.make_account()
+        self.fill(account, 1)
+        self.now(account.rename(INBOX, name("INBOX.old")))
+        self.assertEqual(self.now(account.status(name("INBOX.old"))).messages, 1)
+        self.assertEqual(self.now(account.status(INBOX)).messages, 0)
 
     def test_rename_alone_does_not_touch_a_selection(self) -> None:
         """`Ended`: "deleted, or another took its name" - a rename is neither."""

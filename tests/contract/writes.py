@@ -322,6 +322,14 @@ class WritesContract(AccountCase):
         self.assertEqual([change.uids for change in viewer.vanished()], [uids(first, third)])
         self.assertEqual(self.octets(viewer, first), b"a" * 100, "the view still shows it")
 
+    def test_move_wakes_both_mailboxes(self) -> None:
+        """Ports, `open`: "*wake* is called ... after the log has grown", each of the two."""
+        viewer, work = self.three()
+        self.now(viewer.mailbox.move(uids(viewer.uids[0]), name("Work")))
+        self.drive()
+        self.assertGreater(viewer.wakes, 0)
+        self.assertGreater(work.wakes, 0)
+
     def test_move_within_the_mailbox_gives_new_uids(self) -> None:
         """Ports, `move`: "*target* may be this mailbox"."""
         viewer, _ = self.three()

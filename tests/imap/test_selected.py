@@ -243,6 +243,19 @@ class RecentTests(SelectedCase):
         self.assertEqual(selected.flag_lines([4], REV2), [b"* 4 FETCH (UID 4 FLAGS ())\r\n"])
 
 
+    def test_arrivals_behind_a_withheld_expunge_stay_recent(self) -> None:
+        """What was claimed is `\\Recent` here, also if it is told only later."""
+        selected = self.selected(read_only=False)
+        self.account.deliver(MESSAGE)
+        self.account.remove(INBOX, 1)
+        self.account.deliver(MESSAGE)
+        lines = self.news(selected, PLAIN, expunge_allowed=False)
+        self.assertEqual(lines, [b"* 4 EXISTS\r\n", b"* 4 RECENT\r\n"])
+        lines = self.news(selected, PLAIN)
+        told = [b"* 1 EXPUNGE\r\n", b"* 4 EXISTS\r\n", b"* 4 RECENT\r\n"]
+        self.assertEqual(lines, told)
+
+
 class ShortLogTests(SelectedCase):
     """The log does not reach back to the session's position: the states are compared."""
 
@@ -278,6 +291,18 @@ class ShortLogTests(SelectedCase):
         self.account.deliver(MESSAGE)
         self.account.deliver(MESSAGE)
         self.account.replace(INBOX)
+        _, ended = selected.news(REV2, expunge_allowed=True)
+        self.assertIsInstance(ended, Ended)
+
+
+    def test_the_end_waits_for_expunge_to_be_allowed(self) -> None:
+        """Not told now is told later, although nothing of the view has vanished."""
+        selected = self.selected()
+        self.account.deliver(MESSAGE)
+        self.account.replace(INBOX)
+        _, ended = selected.news(REV2, expunge_allowed=False)
+        self.assertIsNone(ended)
+        self.assertTrue(selected.has_news())
         _, ended = selected.news(REV2, expunge_allowed=True)
         self.assertIsInstance(ended, Ended)
 

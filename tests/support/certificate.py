@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import dsa, ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -36,12 +36,19 @@ class SelfSigned:
         return KeyPair.from_files(*self.save(directory, name))
 
 
-def self_signed(names: Sequence[str] = ("localhost",)) -> SelfSigned:
-    """A fresh certificate for DNS *names* and for 127.0.0.1, good for a day."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def self_signed(
+    names: Sequence[str] = ("localhost",),
+    key: ec.EllipticCurvePrivateKey | dsa.DSAPrivateKey | None = None,
+) -> SelfSigned:
+    """
+    A certificate good for a day, for DNS *names* and for 127.0.0.1; without names, for nothing.
+
+    The *key* is a new one unless it is given.
+    """
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     now = datetime.now(UTC)
-    certificate = (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(subject)
@@ -50,14 +57,11 @@ def self_signed(names: Sequence[str] = ("localhost",)) -> SelfSigned:
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(
-            x509.SubjectAlternativeName(
-                [*map(x509.DNSName, names), x509.IPAddress(ip_address("127.0.0.1"))]
-            ),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
     )
+    if names:
+        alternatives = [*map(x509.DNSName, names), x509.IPAddress(ip_address("127.0.0.1"))]
+        builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
     return SelfSigned(
         certificate.public_bytes(Encoding.PEM),
         key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
