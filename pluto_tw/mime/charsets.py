@@ -101,6 +101,15 @@ _CODECS = {
     "utf-32be": "utf-32-be",
 }
 
+#: The mark that may tell the order of octets (RFC 2781 §3.2), the codec if it does, and if not:
+#: RFC 2781 §4.3, SHOULD. There Python's own codec for the plain name raises when fed in chunks.
+_MARKS = {
+    "utf-16": ({b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}, "utf-16-be"),
+    "utf-32": ({b"\xff\xfe\0\0": "utf-32-le", b"\0\0\xfe\xff": "utf-32-be"}, "utf-32-be"),
+}
+
+_MARK_OCTETS = 4
+
 #: The most frequent of the names that are not in the table.
 _READ_AS_UTF_8 = frozenset({b"utf-8", b"us-ascii", b""})
 
@@ -124,6 +133,8 @@ def to_text(octets: bytes, charset: bytes = b"") -> str:
     """*octets* as text, whatever they are; see the head of this file. Never raises."""
     name = codec(charset)
     if name is not None:
+        if name in _MARKS:
+            name, octets = _unmarked(octets, name)
         return octets.decode(name, "replace")
     try:
         return octets.decode("utf-8")
@@ -131,14 +142,29 @@ def to_text(octets: bytes, charset: bytes = b"") -> str:
         return octets.decode("utf-8", "surrogateescape").translate(_ESCAPED_TO_LATIN_1)
 
 
+def _unmarked(octets: bytes, name: str) -> tuple[str, bytes]:
+    """The codec that the mark at the beginning tells, and the octets without it."""
+    marks, default = _MARKS[name]
+    for mark, marked in marks.items():
+        if octets.startswith(mark):
+            return marked, octets[len(mark) :]
+    return default, octets
+
+
 class Reader:
     """Octets of one charset to text, in chunks: together what `to_text` gives for the whole."""
 
     def __init__(self, charset: bytes = b"") -> None:
         name = codec(charset)
-        self._lenient = name is None
-        errors = "surrogateescape" if name is None else "replace"
-        self._decoder = codecs.getincrementaldecoder(name or "utf-8")(errors)
+        self._is_lenient = name is None
+        #: The name whose mark has not come yet, and what has come of it.
+        self._awaited = name if name in _MARKS else None
+        self._first = b""
+        self._start("utf-8" if name is None else name)
+
+    def _start(self, name: str) -> None:
+        errors = "surrogateescape" if self._is_lenient else "replace"
+        self._decoder = codecs.getincrementaldecoder(name)(errors)
 
     def feed(self, octets: bytes) -> str:
         """The text that *octets* complete. A character cut in two comes with its last octet."""
@@ -149,7 +175,14 @@ class Reader:
         return self._read(b"", True)
 
     def _read(self, octets: bytes, final: bool) -> str:
+        if self._awaited is not None:
+            self._first += octets
+            if len(self._first) < _MARK_OCTETS and not final:
+                return ""
+            name, octets = _unmarked(self._first, self._awaited)
+            self._awaited = None
+            self._start(name)
         text = self._decoder.decode(octets, final)
-        if self._lenient and not text.isascii():
+        if self._is_lenient and not text.isascii():
             return text.translate(_ESCAPED_TO_LATIN_1)
         return text

@@ -33,34 +33,34 @@ _ZONES = {
 _EPOCH_DAY = datetime.date(1970, 1, 1).toordinal()
 
 _TIME = (
-    rb"(?P<hour>[0-9]{1,2})\s?[:.]\s?(?P<minute>[0-9]{1,2})"
-    rb"(?:\s?[:.]\s?(?P<second>[0-9]{1,2}))?"
+    rb"(?P<hour>[0-9]{1,2}) ?[:.] ?(?P<minute>[0-9]{1,2})"
+    rb"(?: ?[:.] ?(?P<second>[0-9]{1,2}))?"
 )
 _ZONE = (
-    rb"(?:\s{0,9}(?:UTC?|GMT)?\s{0,9}(?P<offset>[+-][0-9]{2}:?[0-9]{2})"
-    rb"|\s{1,9}(?P<zone>[A-Za-z]{1,9}))?"
+    rb"(?: ?(?:UTC?|GMT)? ?(?P<offset>[+-][0-9]{2}:?[0-9]{2})"
+    rb"| (?P<zone>[A-Za-z]{1,9}))?"
 )
 
-# The white space is bounded because what it separates is: no form takes long to fail.
+# For values whose white space is one space each. All that may repeat is bounded, so that no form
+# takes long to fail.
 _FORMS = (
     # 31 Dec 2000 16:01:33 -0800, with or without "Sun,", with "-" between; RFC 5322, 850.
     re.compile(
-        rb"\s{0,9}(?:[A-Za-z]{1,9}[.]?\s{0,9},?\s{0,9}|,\s{0,9})?"
-        rb"(?P<day>[0-9]{1,2})[\s-]{1,9}(?P<month>[A-Za-z]{3})[A-Za-z]{0,6}[.]?,?[\s-]{1,9}"
-        rb"(?P<year>[0-9]{2,4})(?:,?\s{1,9}" + _TIME + _ZONE + rb")?"
+        rb"(?:[A-Za-z]{1,9}[.]? ?,? ?|, ?)?"
+        rb"(?P<day>[0-9]{1,2})[ -]{1,3}(?P<month>[A-Za-z]{3})[A-Za-z]{0,6}[.]?,?[ -]{1,3}"
+        rb"(?P<year>[0-9]{2,4})(?:,? " + _TIME + _ZONE + rb")?"
     ),
     # Sun Dec 31 16:01:33 2000, with a zone before or behind the year: the C library's asctime.
     re.compile(
-        rb"\s{0,9}(?:[A-Za-z]{1,9}\s{0,9},?\s{1,9})?"
-        rb"(?P<month>[A-Za-z]{3})[A-Za-z]{0,6}\s{1,9}(?P<day>[0-9]{1,2}),?\s{1,9}"
+        rb"(?:[A-Za-z]{1,9} ?,? )?(?P<month>[A-Za-z]{3})[A-Za-z]{0,6} (?P<day>[0-9]{1,2}),? "
         + _TIME
         + _ZONE
-        + rb",?\s{1,9}(?P<year>[0-9]{4})(?P<behind>\s{1,9}[+-][0-9]{4})?"
+        + rb",? (?P<year>[0-9]{4})(?P<behind> [+-][0-9]{4})?"
     ),
     # 2000-12-31T16:01:33-08:00 and 2000-12-31 16:01:33 -0800: ISO 8601, RFC 3339.
     re.compile(
-        rb"\s{0,9}(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
-        rb"(?:(?:T|\s{1,9})" + _TIME + rb"(?:[.][0-9]{1,9})?" + _ZONE + rb")?"
+        rb"(?P<year>[0-9]{4})-(?P<month>[0-9]{2})-(?P<day>[0-9]{2})"
+        rb"(?:[T ]" + _TIME + rb"(?:[.][0-9]{1,9})?" + _ZONE + rb")?"
     ),
 )
 
@@ -80,7 +80,7 @@ def sent_date(value: bytes) -> SentDate | None:
     the second before it. Years of two and three digits: RFC 5322 §4.3. The name of the weekday is
     not looked at. What follows the date is not looked at either.
     """
-    value = without_comments(value)
+    value = b" ".join(without_comments(value).split())
     for form in _FORMS:
         if match := form.match(value):
             return _sent_date(match)

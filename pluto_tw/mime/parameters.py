@@ -86,7 +86,7 @@ def join_continuations(pairs: list[tuple[bytes, bytes]]) -> Parameters:
         match = _SECTION.match(name)
         if not match or 0 not in sections[match[1]]:
             joined.setdefault(name, value)
-        elif match[1] in sections:
+        else:
             whole, encoded = _join(sections[match[1]])
             joined.setdefault(match[1] + b"*" if encoded else match[1], whole)
     return tuple(joined.items())

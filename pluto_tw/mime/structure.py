@@ -24,7 +24,6 @@ DEPTH_MAX = 100
 #: RFC 2046 §5.1.1 allows 70 octets; what is longer than this is no boundary.
 BOUNDARY_OCTETS_MAX = 256
 
-
 EMPTY_BLOCK = HeaderBlock(b"")
 
 
