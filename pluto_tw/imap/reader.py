@@ -59,7 +59,7 @@ class Performer(Protocol):
         """Runs a whole command, or answers it with *refusal*. Never raises."""
 
     async def rest(self) -> None:
-        """Returns when the client has taken what it was sent, and others had a turn. Never raises."""
+        """Returns when the client took what it was sent, and others had a turn. Never raises."""
 
     def send(self, *responses: bytes) -> None:
         """Queues responses."""

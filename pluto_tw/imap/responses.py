@@ -72,17 +72,6 @@ def string(data: bytes, *, utf8: bool = False) -> bytes:
     return b"{%d}\r\n%b" % (len(data), data.replace(b"\0", b"\x80"))
 
 
-def binary_string(data: bytes) -> bytes:
-    """
-    *data*, NUL included, for FETCH BINARY: a literal8 if it holds NUL, else as `string` is.
-
-    RFC 9051 §7.5.2: "BINARY" SP (nstring / literal8).
-    """
-    if b"\0" in data:
-        return b"~{%d}\r\n%b" % (len(data), data)
-    return string(data)
-
-
 def nstring(data: bytes | None, *, utf8: bool = False) -> bytes:
     """`string`, or NIL for what does not exist."""
     return b"NIL" if data is None else string(data, utf8=utf8)

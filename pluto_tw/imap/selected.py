@@ -48,8 +48,6 @@ class Messages:
         return len(self.uids)
 
 
-NO_MESSAGES = Messages((), ())
-
 #: One VANISHED line holds at most this much of a set. RFC 2683 §3.2.1.5 warns of clients with
 #: buffers of 8000 octets.
 SET_OCTETS_MAX = 7900

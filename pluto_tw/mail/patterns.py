@@ -15,7 +15,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Self
 
-from pluto_tw.mail.names import INBOX, NAME_OCTETS_MAX, SEPARATORS, is_inbox, parents
+from pluto_tw.mail.names import INBOX, NAME_OCTETS_MAX, SEPARATORS, is_inbox
 
 #: Octets of UTF-8, reference and pattern together. Twice a name leaves a wildcard for each of
 #: its characters, and no pattern of distinct wildcards can make use of more.
@@ -124,15 +124,6 @@ class Pattern:
         if self._rest_text == "%":
             return self.separator not in name[len(literal) :] and name != ""
         return self._rest.matches(name, len(literal), self.separator)
-
-    def matching_ancestors(self, name: str) -> tuple[str, ...]:
-        """
-        The superiors of *name* that match, outermost first, whether they are mailboxes or not.
-
-        For "%" over `a.b.c` it is `a`: what LIST shows as \\NonExistent if there is no mailbox
-        `a`, when `is_level_list`; and what RECURSIVEMATCH shows with CHILDINFO, for any pattern.
-        """
-        return tuple(name for name in parents(name, self.separator) if self.matches(name))
 
     def _is_in_inbox(self, name: str) -> bool:
         return name == INBOX or name.startswith(INBOX + self.separator)

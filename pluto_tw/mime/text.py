@@ -2,16 +2,14 @@
 """
 The text of a message for SEARCH BODY and TEXT (RFC 9051 §6.4.4, RFC 5255 §4.6), in chunks.
 
-`passages` says which octets are text; a reader makes text of them; a `Finder` looks for a string
-in it. The caller reads the octets and drives them, so that no more of a message than a chunk is
-ever held:
+`passages` says which octets are text; a reader makes text of them. The caller reads the octets and
+looks into the text, so that no more of a message than a chunk is ever held:
 
     for passage in passages(facts, with_header=True):
         reader = reader_of(passage)
         for chunk in ...:  # the octets of passage.span
-            finder.feed(reader.feed(chunk))
-        finder.feed(reader.finish())
-        finder.end_passage()
+            look(reader.feed(chunk))
+        look(reader.finish())
 
 What is searched: the bodies of all text parts, decoded from transfer encoding and charset, markup
 included; the headers of parts and of embedded messages, with their encoded-words decoded; and for
@@ -24,7 +22,6 @@ from typing import NamedTuple, Protocol
 
 from pluto_tw.mime import charsets, transfer
 from pluto_tw.mime.facts import Facts, Part, Span
-from pluto_tw.mime.folding import fold
 from pluto_tw.mime.headers import decode_words, fields
 
 #: A header is decoded at once, so only so much of it is held. As much as the scanner reads.
@@ -103,30 +100,3 @@ def header_text(header: bytes) -> str:
         value = decode_words(header[field.value_start : field.span.end])
         lines.append(f"{field.name.decode('ascii')}: {value}\n")
     return "".join(lines)
-
-
-class Finder:
-    """
-    Looks for one string in text that comes in chunks, by i;unicode-casemap (see `folding`).
-
-    The empty string is found everywhere.
-    """
-
-    def __init__(self, needle: str) -> None:
-        self._needle = fold(needle)
-        self._tail = ""
-        #: Whether the string has been found; once it is, feeding on is of no use.
-        self.found = not self._needle
-
-    def feed(self, text: str) -> None:
-        """More text of the same passage."""
-        if self.found or not text:
-            return
-        haystack = self._tail + fold(text)
-        self.found = self._needle in haystack
-        kept = len(self._needle) - 1
-        self._tail = haystack[-kept:] if kept else ""
-
-    def end_passage(self) -> None:
-        """What comes next does not join on to what was fed."""
-        self._tail = ""

@@ -64,11 +64,6 @@ class StringTests(SynchronousTestCase):
         self.assertEqual(responses.string(b"a\0b"), b"{3}\r\na\x80b")
         self.assertEqual(responses.string(b"a\0b", utf8=True), b"{3}\r\na\x80b")
 
-    def test_binary_string(self) -> None:
-        """RFC 9051 §9: "BINARY" section-binary SP (nstring / literal8)."""
-        self.assertEqual(responses.binary_string(b"a\0b"), b"~{3}\r\na\0b")
-        self.assertEqual(responses.binary_string(b"ab"), b'"ab"')
-
     def test_nstring(self) -> None:
         self.assertEqual(responses.nstring(None), b"NIL")
         self.assertEqual(responses.nstring(b"NIL"), b'"NIL"')
@@ -91,12 +86,6 @@ class StringTests(SynchronousTestCase):
             at.end()
         at = read_back(responses.astring(data, utf8=utf8), utf8)
         self.assertEqual(at.astring(), sent)
-        at.end()
-
-    @given(octets)
-    def test_binary_read_back(self, data: bytes) -> None:
-        at = read_back(responses.binary_string(data))
-        self.assertEqual(at.literal8() if b"\0" in data else at.string(), data)
         at.end()
 
 

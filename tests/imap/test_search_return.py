@@ -16,7 +16,7 @@ from pluto_tw.imap.search_return import (
     parse_return,
     search_line,
 )
-from pluto_tw.imap.selected import NO_MESSAGES, Messages
+from pluto_tw.imap.selected import Messages
 from pluto_tw.mail.errors import Bad
 from pluto_tw.mail.sets import NumberSet
 
@@ -68,7 +68,7 @@ class SaveTests(SynchronousTestCase):
 
     def test_of_one_message_and_of_none(self) -> None:
         self.assertEqual(named(ONE, options(SAVE, MIN, MAX)), ONE)
-        self.assertEqual(named(NO_MESSAGES, options(SAVE, MIN, MAX)), NO_MESSAGES)
+        self.assertEqual(named(Messages((), ()), options(SAVE, MIN, MAX)), NO_MESSAGES)
 
     def test_save_alone_is_silent(self) -> None:
         self.assertTrue(is_silent(options(SAVE)))
@@ -92,9 +92,9 @@ class ResponseTests(SynchronousTestCase):
 
     def test_nothing_found(self) -> None:
         """Without matches there is no MIN, MAX, ALL, but "it still MUST send the response"."""
-        self.assertEqual(self.esearch(NO_MESSAGES, MIN, MAX, ALL), b'* ESEARCH (TAG "A282")\r\n')
+        self.assertEqual(self.esearch(Messages((), ()), MIN, MAX, ALL), b'* ESEARCH (TAG "A282")\r\n')
         self.assertEqual(
-            self.esearch(NO_MESSAGES, MIN, COUNT, uid=True),
+            self.esearch(Messages((), ()), MIN, COUNT, uid=True),
             b'* ESEARCH (TAG "A282") UID COUNT 0\r\n',
         )
 
@@ -105,7 +105,7 @@ class ResponseTests(SynchronousTestCase):
             b'* ESEARCH (TAG "a") MIN 2 MODSEQ 917162488\r\n',
         )
         self.assertEqual(
-            esearch_line(b"a", NO_MESSAGES, options(MIN), 7, uid=False),
+            esearch_line(b"a", Messages((), ()), options(MIN), 7, uid=False),
             b'* ESEARCH (TAG "a")\r\n',
         )
 

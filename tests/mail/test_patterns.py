@@ -148,23 +148,7 @@ class MatchesTests(SynchronousTestCase):
         self.assertEqual(Pattern.compile("", upper, ".").matches("INBOX"), expected)
 
 
-class MatchingAncestorsTests(SynchronousTestCase):
-    def test_percent_matches_the_level_above(self) -> None:
-        """RFC 9051 §6.3.9.8, example 10: "%" shows "music" for "music/rock"."""
-        pattern = Pattern.compile("", "%", "/")
-        self.assertEqual(pattern.matching_ancestors("music/rock"), ("music",))
-        self.assertEqual(pattern.matching_ancestors("music"), ())
-
-    def test_are_outermost_first(self) -> None:
-        """`*` matches each of them."""
-        pattern = Pattern.compile("", "*", "/")
-        self.assertEqual(pattern.matching_ancestors("a/b/c"), ("a", "a/b"))
-
-    def test_for_recursivematch_the_pattern_may_end_as_it_will(self) -> None:
-        """RFC 9051 §6.3.9.8, example 8: "*2" matches the parent "eps2" of "eps2/mamba"."""
-        pattern = Pattern.compile("", "*2", "/")
-        self.assertEqual(pattern.matching_ancestors("eps2/mamba"), ("eps2",))
-
+class LevelListTests(SynchronousTestCase):
     def test_only_percent_at_the_end_lists_levels(self) -> None:
         """
         RFC 9051 §6.3.9: "If the "%" wildcard is the last character of a mailbox name
