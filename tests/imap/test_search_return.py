@@ -24,6 +24,7 @@ MIN, MAX, ALL, COUNT, SAVE = ReturnOption
 
 FOUND = Messages([2, 10, 11, 21], [14, 100, 101, 800])
 ONE = Messages([2], [14])
+NOTHING = Messages((), ())
 
 
 def options(*which: ReturnOption) -> ReturnOptions:
@@ -68,7 +69,7 @@ class SaveTests(SynchronousTestCase):
 
     def test_of_one_message_and_of_none(self) -> None:
         self.assertEqual(named(ONE, options(SAVE, MIN, MAX)), ONE)
-        self.assertEqual(named(Messages((), ()), options(SAVE, MIN, MAX)), NO_MESSAGES)
+        self.assertEqual(named(NOTHING, options(SAVE, MIN, MAX)), NOTHING)
 
     def test_save_alone_is_silent(self) -> None:
         self.assertTrue(is_silent(options(SAVE)))
@@ -92,9 +93,9 @@ class ResponseTests(SynchronousTestCase):
 
     def test_nothing_found(self) -> None:
         """Without matches there is no MIN, MAX, ALL, but "it still MUST send the response"."""
-        self.assertEqual(self.esearch(Messages((), ()), MIN, MAX, ALL), b'* ESEARCH (TAG "A282")\r\n')
+        self.assertEqual(self.esearch(NOTHING, MIN, MAX, ALL), b'* ESEARCH (TAG "A282")\r\n')
         self.assertEqual(
-            self.esearch(Messages((), ()), MIN, COUNT, uid=True),
+            self.esearch(NOTHING, MIN, COUNT, uid=True),
             b'* ESEARCH (TAG "A282") UID COUNT 0\r\n',
         )
 
@@ -105,7 +106,7 @@ class ResponseTests(SynchronousTestCase):
             b'* ESEARCH (TAG "a") MIN 2 MODSEQ 917162488\r\n',
         )
         self.assertEqual(
-            esearch_line(b"a", Messages((), ()), options(MIN), 7, uid=False),
+            esearch_line(b"a", NOTHING, options(MIN), 7, uid=False),
             b'* ESEARCH (TAG "a")\r\n',
         )
 
