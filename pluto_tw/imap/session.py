@@ -91,6 +91,7 @@ class Session:
 
     __slots__ = (
         "_bads",
+        "_gone",
         "_out",
         "_reader",
         "account",
@@ -114,6 +115,8 @@ class Session:
         self.account: Account | None = None
         self.mailbox: Selected | None = None
         self._reader = CommandReader(self, service.waiting)
+        #: The client ended the connection, not we.
+        self._gone = False
         self._out: list[bytes] = []
         self._bads = 0
 
@@ -156,11 +159,15 @@ class Session:
         self.state = State.LOGOUT
         self.flush()
         self.wire.close()
-        self.disconnected()
+        self._let_go()
 
     def disconnected(self) -> None:
         """The connection is gone: lets go of everything. Harmless when repeated."""
+        self._gone = True
         self.state = State.LOGOUT
+        self._let_go()
+
+    def _let_go(self) -> None:
         self.unselect()
         self._reader.close()
         account, self.account = self.account, None
@@ -411,7 +418,7 @@ class Session:
             self.disconnected()
             return Refusal(Outcome.NO, "disconnected")
         except Exception:
-            if self.state is State.LOGOUT:
+            if self._gone:
                 # The client left in the middle: what the command was using was closed under it.
                 return Refusal(Outcome.NO, "disconnected")
             self.service.observer.fault(head.name)
