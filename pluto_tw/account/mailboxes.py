@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+The mailboxes of one account that are in memory.
+
+One is loaded when a session selects it, on a reader's thread, and stays while somebody has it open
+and for as long as there is room afterwards. What is committed while it is being loaded is neither
+missed nor told twice: the load reads the account's mod-sequence along, waits until as much has
+been told, and then takes over what came later.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+from pluto_tw.account.columns import Columns, Shown
+from pluto_tw.account.commits import Commits
+from pluto_tw.account.log import Log
+from pluto_tw.account.mailbox import Mailbox
+from pluto_tw.account.site import Ground, Site
+from pluto_tw.account.staging import News, Staged
+from pluto_tw.crdt.commands import mailbox as find_mailbox
+from pluto_tw.crdt.records import PLACEMENT, VIEW, View
+from pluto_tw.mail.changes import Ended
+from pluto_tw.mail.codes import NONEXISTENT
+from pluto_tw.mail.errors import No
+from pluto_tw.mail.flags import Flag
+from pluto_tw.mail.names import MailboxName
+from pluto_tw.mail.uids import UidValidity
+from pluto_tw.mail.waiting import Promise
+
+#: Octets of columns of an account that are kept though nobody has their mailboxes open: some
+#: 50,000 messages. Clients that select one mailbox after the other find them again.
+IDLE_OCTETS_MAX: Final = 4 * 1024 * 1024
+
+_M: Final = "SELECT m FROM account WHERE id = ?"
+
+
+class Mailboxes:
+    """Those of the account of *commits*."""
+
+    def __init__(self, ground: Ground, site: Site, commits: Callable[[], Commits]) -> None:
+        self._ground = ground
+        self._site = site
+        self._commits = commits
+        #: By key; those that were used last stand last.
+        self._loaded: dict[int, Mailbox] = {}
+        self._loading: dict[int, list[Promise[None]]] = {}
+        #: News that came while anything was loading, and who waits for the next ones.
+        self._meanwhile: list[News] = []
+        self._told: list[Promise[None]] = []
+        self._ended: list[Mailbox] = []
+
+    async def open(self, name: MailboxName) -> Mailbox:
+        """The mailbox that has *name* now. No: NONEXISTENT. Raises `ShardFailed`."""
+        while True:
+            found = find_mailbox(self._commits().stored, name)
+            if found is None:
+                raise No(NONEXISTENT, "there is no such mailbox")
+            mailbox = self._loaded.get(found.key)
+            if mailbox is not None:
+                # The one that was used last stands last.
+                self._loaded[found.key] = self._loaded.pop(found.key)
+                return mailbox
+            waiters = self._loading.get(found.key)
+            if waiters is None:
+                await self._load(found.key, UidValidity(found.v))
+            else:
+                promise: Promise[None] = self._site.waiting.promise()
+                waiters.append(promise)
+                await promise
+
+    async def _load(self, key: int, uid_validity: UidValidity) -> None:
+        """Loads the mailbox *key*, unless it is another one when that is done."""
+        self._loading[key] = []
+        try:
+            commits = self._commits()
+            stored = commits.stored
+            boxes = []
+            keywords: list[Flag] = []
+            for box in stored.boxes_at(key):
+                keywords += stored.tally(box.bid).keywords
+                number = stored.box_numbers.get(box.bid)
+                parts = (None, None) if key == box.bid << 32 else (key >> 32, key & 0xFFFFFFFF)
+                if number is not None:
+                    boxes.append(Shown(number, box.bid, box.era, *parts))
+            columns = Columns(keywords)
+            m = await self._ground.shard.load(partial(_read, columns, boxes, stored.account))
+            while commits.stored is stored and stored.scalars.m < m:
+                told: Promise[None] = self._site.waiting.promise()
+                self._told.append(told)
+                await told
+            later = [news for news in self._meanwhile if news.m > m]
+            changed = any(isinstance(change, Ended) for news in later for change in news.of(key))
+            if commits.stored is stored and not changed:
+                self._install(key, uid_validity, columns, later)
+        finally:
+            waiters = self._loading.pop(key)
+            if not self._loading:
+                self._meanwhile.clear()
+            for waiter in waiters:
+                waiter.fire(None)
+
+    def _install(
+        self, key: int, uid_validity: UidValidity, columns: Columns, later: Sequence[News]
+    ) -> None:
+        stored = self._commits().stored
+        view = stored.get(VIEW, key) or View(key)
+        log = Log(self._site.limits.log_changes_max)
+        mailbox = Mailbox(key, uid_validity, columns, log, view.unext, view.hm)
+        for news in later:
+            mailbox.tell(news.of(key), news.shown.get(key, ()))
+        self._loaded[key] = mailbox
+
+    def left(self) -> None:
+        """A session has left a mailbox: what nobody needs may go."""
+        self._ended = [mailbox for mailbox in self._ended if mailbox.listeners]
+        idle = [mailbox for mailbox in self._loaded.values() if not mailbox.listeners]
+        octets = sum(mailbox.columns.octets for mailbox in idle)
+        for mailbox in idle:
+            # What the core derived can be ten times as much, and nobody uses it now.
+            mailbox.derived.clear()
+            if octets > IDLE_OCTETS_MAX:
+                octets -= mailbox.columns.octets
+                del self._loaded[mailbox.key]
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a session has one of them open."""
+        return bool(self._ended) or any(mailbox.listeners for mailbox in self._loaded.values())
+
+    def is_pinned(self, pid: bytes) -> bool:
+        """Whether a session still shows the placement *pid*, although it has vanished."""
+        if any(pid in mailbox.pinned for mailbox in self._loaded.values()):
+            return True
+        if not self._ended:
+            return False
+        placement = self._commits().records.get(PLACEMENT, pid)
+        return placement is not None and any(
+            placement.box in mailbox.columns.boxes for mailbox in self._ended
+        )
+
+    def keywords(self, key: int) -> dict[str, Flag]:
+        """The keywords of a mailbox in their spelling, by `flag_key`; staged ones included."""
+        mailbox = self._loaded.get(key)
+        found = {} if mailbox is None else dict(mailbox.columns.spelling)
+        commits = self._commits()
+        for box in commits.stored.boxes_at(key):
+            for keyword in commits.staged.tally(box.bid).keywords:
+                found.setdefault(keyword.lower(), keyword)
+        return found
+
+    # What was committed.
+
+    def tell(self, staged: Staged) -> None:
+        """*staged* is durable: columns and logs follow, then sessions are woken."""
+        grown: dict[Mailbox, None] = {}
+        for news in staged.news:
+            if self._loading:
+                self._meanwhile.append(news)
+            for key in news.changes:
+                self._tell(key, news, grown)
+        for key, view in staged.records.staged(VIEW).items():
+            mailbox = self._loaded.get(key)
+            if mailbox is not None and view is not None:
+                mailbox.show_view(view.unext, view.hm)
+        told, self._told = self._told, []
+        for promise in told:
+            promise.fire(None)
+        for mailbox in grown:
+            mailbox.wake()
+
+    def _tell(self, key: int, news: News, grown: dict[Mailbox, None]) -> None:
+        mailbox = self._loaded.get(key)
+        if mailbox is None:
+            return
+        if mailbox.tell(news.of(key), news.shown.get(key, ())):
+            grown[mailbox] = None
+        if mailbox.log.is_ended:
+            del self._loaded[key]
+            if mailbox.listeners:
+                self._ended.append(mailbox)
+
+    def lost(self) -> None:
+        """What was staged is dropped; whoever waits for it looks again."""
+        told, self._told = self._told, []
+        self._meanwhile.clear()
+        for promise in told:
+            promise.fire(None)
+
+
+def _read(
+    columns: Columns, boxes: Sequence[Shown], account: int, connection: sqlite3.Connection
+) -> int:
+    """On a reader's thread: fills *columns*; the account's mod-sequence of the same moment."""
+    connection.execute("BEGIN")
+    try:
+        columns.read(connection, boxes)
+        rows = connection.execute(_M, (account,)).fetchall()
+    finally:
+        connection.execute("ROLLBACK")
+    return int(rows[0][0]) if rows else 0

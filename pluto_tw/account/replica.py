@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+One account at this replica: the one path that every write takes.
+
+Commands, mail that arrives, operations of peers and timers are *events*. Each is computed at once,
+on what is staged, by `pluto_tw.crdt`; what it changes goes into a commit (`commits.py`). When that
+is durable, in this order: columns and logs change and sessions are woken (`mailboxes.py`), peers
+are woken, and who awaits goes on. This file decides which events there are, and which of them
+follow by themselves: claims after a wait, work in slices, folding.
+"""
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from pluto_tw.account.commits import Commits
+from pluto_tw.account.mailboxes import Mailboxes
+from pluto_tw.account.site import Ground, Site
+from pluto_tw.account.staging import Staged
+from pluto_tw.account.upload import Received
+from pluto_tw.account.waits import Waits
+from pluto_tw.crdt.commands import uids_of
+from pluto_tw.crdt.ops import Op
+from pluto_tw.crdt.records import FOLD, PEER, Records
+from pluto_tw.crdt.replica import Moment, Replica
+from pluto_tw.crdt.resync import Checkpoint
+from pluto_tw.crdt.rules import Rules
+from pluto_tw.crdt.transaction import Missing, Transaction
+from pluto_tw.mail.codes import UNAVAILABLE
+from pluto_tw.mail.errors import No
+
+T = TypeVar("T")
+
+#: How often what waits for others, or for time to pass, is looked at again.
+TICK_SECONDS: Final = 1.0
+
+#: Folding waits so long after what it folds: a burst of changes is folded at once.
+FOLD_SECONDS: Final = 5.0
+
+#: Operations stay in the log so long after they are stable: a peer that comes back within a day
+#: finds them and needs no snapshot. At 1,000 operations a day this is 150 KB an account.
+LOG_MARGIN_SECONDS: Final = 24 * 3600.0
+
+#: Nobody waits longer than this for UIDs, also where this replica gives them itself, in slices.
+UIDS_SECONDS_MAX: Final = 20.0
+
+
+class AccountReplica:
+    """
+    The account *identity* (16 octets), called *name*, on *ground* at *site*.
+
+    *peers_woken* is called after each commit that made or took operations. Raises `ShardFailed`.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        site: Site,
+        identity: bytes,
+        name: str,
+        peers_woken: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.ground = ground
+        self.site = site
+        self.identity = identity
+        self.name = name
+        #: Why it is not served until an operator has looked into it; empty while it is.
+        self.halted = ""
+        self.peers_woken = peers_woken
+        self._closed = False
+        self._waits = Waits(site.waiting)
+        self._timers: dict[str, Callable[[], None]] = {}
+        self.mailboxes = Mailboxes(ground, site, lambda: self.commits)
+        self.commits = Commits(ground, site, identity, name, self._tell, self._lost)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Takes up what was left when the account was last in memory."""
+        self.rules = Replica(
+            self.site.slot,
+            self.site.others,
+            self.site.rules,
+            started=self.site.waiting.seconds(),
+        )
+        stored = self.commits.stored
+        if not stored.exists:
+            return
+        row = -1
+        while row:
+            found, row = self.rules.unclaimed(stored, max(row, 0))
+            self._wait_for_claims(found)
+        self._look_again()
+        self._later("fold", FOLD_SECONDS, self._fold)
+
+    # Events.
+
+    def now(self) -> Moment:
+        """The moment that it is."""
+        waiting = self.site.waiting
+        return Moment(int(waiting.now() * 1000), waiting.seconds(), self.site.heard())
+
+    async def command(
+        self, run: Callable[[Rules, Transaction], T], received: Sequence[Received] = ()
+    ) -> tuple[Transaction, T]:
+        """
+        Does *run*, one command, and returns when it is durable; *received*: bodies that it refers
+        to and that came to this replica for it.
+
+        Raises the `No` of *run*, when all that it was told from is durable; No(UNAVAILABLE).
+        """
+        tx, result = await self._compute(run)
+        await self.commits.commit(tx, received)
+        return tx, result
+
+    async def command_uids(
+        self,
+        run: Callable[[Rules, Transaction], T],
+        made: Callable[[T], Sequence[bytes]],
+        received: Sequence[Received] = (),
+    ) -> tuple[T, list[int]]:
+        """
+        As `command`, of one that makes messages, whose pids *made* tells; with their UIDs.
+
+        Waits until all of them are exposed, as long as that is worth it; then there are none.
+        """
+        tx, result = await self._compute(run)
+        pids = made(result)
+        uids = uids_of(tx, pids)
+        if all(uids):
+            await self.commits.commit(tx, received)
+            return result, uids
+        wait = self._waits.add(pids)
+        try:
+            await self.commits.commit(tx, received)
+            cancel = self.site.waiting.later(UIDS_SECONDS_MAX, partial(self._waits.give_up, pids))
+            is_exposed = await wait.promise
+            cancel()
+        finally:
+            self._waits.give_up(pids)
+        uids = uids_of(self.commits.stored, pids) if is_exposed else []
+        return result, uids if all(uids) else []
+
+    async def _compute(self, run: Callable[[Rules, Transaction], T]) -> tuple[Transaction, T]:
+        await self.ground.shard.room()
+        self.require()
+        try:
+            return self.rules.command(self.commits.records, self.now(), run)
+        except No:
+            await self.commits.settled()
+            raise
+
+    async def receive(self, ops: Sequence[Op], checkpoint: Checkpoint | None) -> Transaction:
+        """Operations of a peer, in any order, and what it states; durable on return."""
+        await self.ground.shard.room()
+        self.require()
+        try:
+            tx = self.rules.receive(self.commits.records, self.now(), ops, checkpoint)
+        except Missing as missing:
+            self.halted = f"an operation names what is not here: {missing}"
+            raise No(UNAVAILABLE, "this account needs its operator") from missing
+        await self.commits.commit(tx)
+        return tx
+
+    async def hand_over(self, successor: int) -> None:
+        """Makes the slot *successor* the sequencer."""
+        self.require()
+        await self.commits.commit(self.rules.hand_over(self.commits.records, self.now(), successor))
+
+    def require(self) -> None:
+        """Raises No(UNAVAILABLE) if the account cannot be served; reads it again after trouble."""
+        if self.halted:
+            raise No(UNAVAILABLE, "this account needs its operator")
+        if self._closed:
+            raise No(UNAVAILABLE, "this account is being closed")
+        if not self.commits.is_readable:
+            self.commits.read_again()
+
+    def claim_recent(self, key: int, uid_next: int) -> int:
+        """From which UID on messages are `\\Recent` to who asks; then from *uid_next* on."""
+        staged = self.commits.staged
+        claimed = staged.recent_from(key)
+        if claimed != uid_next:
+            staged.claim_recent(key, uid_next, self.commits.uncommitted())
+        return claimed
+
+    # What was committed.
+
+    def _tell(self, staged: Staged) -> None:
+        now = self.now()
+        for news in staged.news:
+            self.rules.committed(news.transaction, now)
+        self.mailboxes.tell(staged)
+        transactions = [news.transaction for news in staged.news]
+        if any(tx.ops or tx.taken for tx in transactions):
+            self.peers_woken()
+        if self._waits:
+            for news in staged.news:
+                for placements in news.shown.values():
+                    for placement in placements:
+                        self._waits.exposed(placement.pid)
+        self._wait_for_claims([pid for tx in transactions for pid in tx.waits])
+        if any(tx.more for tx in transactions):
+            self._later("tick", 0, self._tick)
+        else:
+            self._look_again()
+        folds, peers = staged.records.staged(FOLD), staged.records.staged(PEER)
+        if folds or peers:
+            self._later("fold", FOLD_SECONDS, self._fold)
+
+    def _lost(self) -> None:
+        self._cancel_timers()
+        self._waits.give_up_all()
+        self.mailboxes.lost()
+        if self.commits.is_readable:
+            self._begin()
+
+    # What follows by itself.
+
+    def _wait_for_claims(self, pids: Sequence[bytes]) -> None:
+        """Messages made here get provisional claims, unless the sequencer's come in time."""
+        if pids:
+            self._later(
+                f"claims {pids[0].hex()}",
+                self.site.uid_wait_seconds,
+                partial(self._wait_ended, tuple(pids)),
+            )
+
+    async def _wait_ended(self, pids: Iterable[bytes]) -> None:
+        await self._event(lambda records: self.rules.wait_ended(records, self.now(), pids))
+        self._waits.give_up(pids)
+
+    def _look_again(self) -> None:
+        if self.rules.is_busy(self.commits.stored):
+            self._later("tick", TICK_SECONDS, self._tick)
+
+    async def _tick(self) -> None:
+        await self._event(lambda records: self.rules.tick(records, self.now()))
+        self._look_again()
+
+    async def _fold(self) -> None:
+        """Folds what is stable and prunes the log, one slice after the other."""
+        margin = int(LOG_MARGIN_SECONDS * 1000)
+        pinned = self.mailboxes.is_pinned
+        more = await self._event(lambda records: self.rules.fold(records, self.now(), pinned))
+        more = (
+            await self._event(lambda records: self.rules.prune(records, self.now(), margin)) or more
+        )
+        if more:
+            self._later("fold", 0, self._fold)
+
+    async def _event(self, compute: Callable[[Records], Transaction]) -> bool:
+        """An event that nobody waits for; whether it changed something and left more to do."""
+        await self.ground.shard.room()
+        self.require()
+        tx = compute(self.commits.records)
+        await self.commits.commit(tx)
+        return tx.more and not tx.is_empty
+
+    def _later(
+        self, name: str, seconds: float, event: Callable[[], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Starts *event* after so many *seconds*, or when the timer of that name fires anyway."""
+        if self._closed or (name in self._timers and seconds > 0):
+            return
+        self._cancel(name)
+
+        def start() -> None:
+            del self._timers[name]
+            self.site.waiting.start(self._quietly(event()))
+
+        self._timers[name] = self.site.waiting.later(seconds, start)
+
+    async def _quietly(self, event: Coroutine[Any, Any, None]) -> None:
+        try:
+            await event
+        except No:
+            # The shard does not take it now. It is taken up when the account is read again.
+            return
+
+    def _cancel(self, name: str) -> None:
+        cancel = self._timers.pop(name, None)
+        if cancel is not None:
+            cancel()
+
+    def _cancel_timers(self) -> None:
+        for name in list(self._timers):
+            self._cancel(name)
+
+    # The end.
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it can be closed with nothing lost: nobody has it open, nothing is to be done."""
+        names = self._timers.keys() - {"fold"}
+        return not self.mailboxes.in_use and self.commits.is_idle and not names
+
+    async def rest(self) -> None:
+        """Nobody has it open: commits what was left for the next commit."""
+        await self._quietly(self.commits.settled())
+
+    async def close(self) -> None:
+        """Finishes what is staged; later events are refused."""
+        if self._closed:
+            return
+        self._closed = True
+        self._cancel_timers()
+        self._waits.give_up_all()
+        if self.commits.is_readable:
+            await self.commits.settled()

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+What was computed and is not durable yet: events of one account, one on the other, for one commit.
+
+A `Staged` lies over what is committed, or over another one whose commit is in flight. Events are
+computed on it, and each is added to it whole. When its commit succeeds, `news` says event by event
+what sessions are to be told; when it fails, it is dropped with all that lies above it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pluto_tw.account.records import StoredRecords
+from pluto_tw.account.tally import Tally, count
+from pluto_tw.account.upload import Received
+from pluto_tw.crdt.predicates import is_exposed
+from pluto_tw.crdt.records import BOX, PLACEMENT, TABLES, Placement, Records, Table
+from pluto_tw.crdt.transaction import Transaction
+from pluto_tw.mail.changes import Change
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class News:
+    """One event: the mod-sequence, what to tell in each mailbox, what is shown there after it."""
+
+    m: int
+    changes: Mapping[int, Sequence[Change]]
+    shown: Mapping[int, Sequence[Placement]]
+    transaction: Transaction
+
+    def of(self, key: int) -> Sequence[Change]:
+        """What to tell in the mailbox *key*."""
+        return self.changes.get(key, ())
+
+
+class Staged:
+    """What goes into one commit, over *stored* and, if given, over *below*."""
+
+    def __init__(self, stored: StoredRecords, below: "Staged | None" = None) -> None:
+        self._stored = stored
+        self._below = below
+        under: Records = stored if below is None else below.records
+        #: The records, to compute the next event on.
+        self.records: Transaction = Transaction(under, 0, 0, 0)
+        self.tallies: dict[int, Tally] = {}
+        #: By key, as `StoredRecords.recents`.
+        self.recents: dict[int, int] = {}
+        #: Bodies that came with messages appended here.
+        self.received: list[Received] = []
+        self.news: list[News] = []
+        quota = stored if below is None else below
+        #: What the account's quota counts, all that is staged included.
+        self.quota_messages: int = quota.quota_messages
+        self.quota_octets: int = quota.quota_octets
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to commit."""
+        return self.records.is_empty and not self.recents and not self.received
+
+    def tally(self, bid: int) -> Tally:
+        """The counts of a box, all that is staged included."""
+        found = self.tallies.get(bid)
+        if found is not None:
+            return found
+        return self._stored.tally(bid) if self._below is None else self._below.tally(bid)
+
+    def recent_from(self, key: int) -> int:
+        """From which UID on messages are `\\Recent` to the next session."""
+        found = self.recents.get(key)
+        if found is not None:
+            return found
+        if self._below is not None:
+            return self._below.recent_from(key)
+        return self._stored.recent_from(key)
+
+    def add(self, tx: Transaction, received: Sequence[Received] = ()) -> None:
+        """Adds the event *tx*, which was computed on `records` as they are."""
+        counted = count(tx, self.tally, self.recent_from)
+        for table in TABLES:
+            any_table = cast("Table[Any, Any]", table)
+            for key, record in tx.staged(any_table).items():
+                if record is None:
+                    self.records.delete(any_table, key)
+                else:
+                    self.records.put(any_table, key, record)
+        self.tallies.update(counted.tallies)
+        self.quota_messages += counted.messages
+        self.quota_octets += counted.octets
+        self.received.extend(received)
+        self.news.append(News(tx.m, tx.changes, counted.shown, tx))
+
+    def claim_recent(self, key: int, uid_next: int, uncommitted: Sequence["Staged"]) -> None:
+        r"""
+        Whoever comes next has no `\Recent` below *uid_next* in the mailbox *key*.
+
+        What is staged (*uncommitted*) may already be above it, and stays recent.
+        """
+        self.recents[key] = uid_next
+        above: dict[int, int] = {}
+        for pid in {pid for staged in uncommitted for pid in staged.records.staged(PLACEMENT)}:
+            placement = self.records.get(PLACEMENT, pid)
+            if placement is not None and placement.uid >= uid_next:
+                box = self.records.get(BOX, placement.box)
+                if box is not None and box.home == key and is_exposed(placement, box):
+                    above[placement.box] = above.get(placement.box, 0) + 1
+        for box in self._stored.boxes_at(key):
+            tally = self.tally(box.bid)
+            recent = above.get(box.bid, 0)
+            if tally.recent != recent:
+                self.tallies[box.bid] = tally.with_recent(recent)
+
+    def rebase(self) -> None:
+        """What lay below is durable, and in the records that were stored."""
+        self._below = None
+        self.records.below = self._stored
