@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who a replica is, and the file that keeps it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from pluto_tw.node.identity import (
+    Identity,
+    IdentityRefused,
+    decode,
+    encode,
+    found,
+    read,
+    write,
+)
+
+#: As docs/spec/identity.md shows it: format 1.
+SAMPLE = b"""\
+{
+  "format": 1,
+  "name": "eu-worker-1",
+  "replica": "000102030405060708090a0b0c0d0e0f",
+  "subnet": "subnet-1",
+  "slot": 0,
+  "shards": 4,
+  "members": {
+    "eu-worker-1": 0,
+    "us-worker-1": 1
+  },
+  "complete": true
+}
+"""
+IDENTITY = Identity(
+    "eu-worker-1",
+    bytes(range(16)).hex(),
+    "subnet-1",
+    0,
+    4,
+    {"eu-worker-1": 0, "us-worker-1": 1},
+    complete=True,
+)
+
+
+class FoundTests(SynchronousTestCase):
+    def test_slots_are_places_in_the_order_of_names(self) -> None:
+        """All members find the same, whoever they are."""
+        names = {"us-worker-1", "storage", "eu-worker-1"}
+        for slot, name in enumerate(sorted(names)):
+            own = found(name, "s", dict.fromkeys(names - {name}), 4, bytes)
+            self.assertEqual(own.slot, slot)
+            self.assertEqual(dict(own.members), {"eu-worker-1": 0, "storage": 1, "us-worker-1": 2})
+            self.assertFalse(own.complete)
+
+    def test_replica_is_random(self) -> None:
+        self.assertEqual(found("a", "s", {}, 4, lambda n: b"\xab" * n).replica, "ab" * 16)
+
+
+class FormTests(SynchronousTestCase):
+    def test_sample_of_format_1(self) -> None:
+        self.assertEqual(decode(SAMPLE), IDENTITY)
+        self.assertEqual(encode(IDENTITY), SAMPLE)
+
+    def test_what_is_no_identity_is_refused(self) -> None:
+        for octets in (
+            b"",
+            b"[]",
+            b"\xff",
+            SAMPLE[:-5],
+            SAMPLE.replace(b'"format": 1', b'"format": 2'),
+            SAMPLE.replace(b'"slot": 0', b'"slot": 1'),
+            SAMPLE.replace(b'"slot": 0', b'"slot": false'),
+            SAMPLE.replace(b'"shards": 4', b'"shards": 0'),
+            SAMPLE.replace(b"0001", b"01"),
+            SAMPLE.replace(b'"subnet"', b'"subnets"'),
+        ):
+            with self.assertRaises((ValueError, TypeError, KeyError), msg=octets):
+                decode(octets)
+
+
+class FileTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+
+    def test_written_and_read(self) -> None:
+        self.assertIsNone(read(self.path))
+        write(self.path, replace(IDENTITY, complete=False))
+        write(self.path, IDENTITY)
+        self.assertEqual(read(self.path), IDENTITY)
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
+
+    def test_damage_is_refused_with_advice(self) -> None:
+        self.path.write_bytes(SAMPLE[:40])
+        with self.assertRaisesRegex(IdentityRefused, "restore it from a backup"):
+            read(self.path)
+
+    def test_another_name_or_subnet_is_refused(self) -> None:
+        self.assertEqual(IDENTITY.check("eu-worker-1", "subnet-1"), [])
+        self.assertEqual(len(IDENTITY.check("eu-worker-2", "subnet-2")), 2)
