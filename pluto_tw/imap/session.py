@@ -14,6 +14,7 @@ RFC 9051 §3 (states), §5.5 (pipelining), §7 (responses), §7.5.1 (when EXPUNG
 """
 
 from collections.abc import Awaitable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -379,7 +380,8 @@ class Session:
     ) -> Reply | Refusal:
         arguments = Arguments(segments, utf8=self.features.utf8)
         if refusal is not None:
-            head.tag = arguments.tag()
+            with suppress(Bad):
+                self._read_head(arguments, head)
             return refusal
         row = self._read_head(arguments, head)
         value = row.parse(arguments, head.uid)

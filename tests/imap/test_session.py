@@ -227,6 +227,14 @@ class ObserverTests(SynchronousTestCase):
         )
 
 
+    def test_a_command_whose_literal_was_refused_has_its_name(self) -> None:
+        world = World()
+        client = world.logged_in()
+        world.observer.commands.clear()
+        client.ask(b"APPEND Missing {5}")
+        self.assertEqual(world.observer.commands, [("APPEND", Outcome.NO)])
+
+
 class SelectedMailboxTests(SynchronousTestCase):
     def test_the_end_of_the_mailbox_ends_the_session_at_its_next_command(self) -> None:
         """The selected mailbox is another one now: the client logs in again."""

@@ -214,7 +214,7 @@ class Cluster:
         while cursor is not None:
             piece, cursor = snapshot.read_piece(a.records, first, cursor)
             pieces.append(snapshot.decode_piece(snapshot.encode(piece)))
-        last = snapshot.trailer(a.account(), first)
+        last = snapshot.trailer(a.account())
         before = b.account().vv
         tx = b.replica.merge(b.top(), self.moment(b), first, pieces, last)
         self.commit(b, tx)
@@ -234,7 +234,7 @@ class Cluster:
         for other in self.sites.values():
             other.replica.members = frozenset(self.slots.values()) - {other.slot}
         first = snapshot.decode_header(snapshot.encode(snapshot.header(account)))
-        self.sites[source].replica.pins[slot] = first.vector
+        self.sites[source].replica.pins[slot] = first.stable
         site.loading = source, first, snapshot.Cursor()
         self.commit(site, site.replica.load(site.records, self.moment(site), [first]))
 
@@ -252,7 +252,7 @@ class Cluster:
             snapshot.decode_piece(snapshot.encode(piece))
         ]
         if after is None:
-            last = snapshot.trailer(a.account(), first)
+            last = snapshot.trailer(a.account())
             parts += [first, snapshot.decode_trailer(snapshot.encode(last))]
             site.loading = None
             del a.replica.pins[site.slot]

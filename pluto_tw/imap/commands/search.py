@@ -103,4 +103,4 @@ def _highest_modseq(selected: Selected, messages: Messages) -> int | None:
 def _text(unread: int) -> str | None:
     if not unread:
         return None
-    return f"SEARCH completed; messages left out that cannot be read here now: {unread}"
+    return f"Messages left out that cannot be read here now: {unread}"
