@@ -36,9 +36,9 @@ def raised_heads(heads: tuple[bytes, ...], slot: int, head: bytes) -> tuple[byte
     return (*heads, *(b"",) * (slot - len(heads)), head)
 
 
-def head_of(heads: Sequence[bytes], slot: int, first: bytes) -> bytes:
-    """The hash at the newest known operation of *slot*, whose h(0) is *first*."""
-    return (heads[slot] if slot < len(heads) else b"") or first
+def head_of(heads: Sequence[bytes], slot: int) -> bytes:
+    """The hash at the newest known operation of *slot*; empty if there is none."""
+    return heads[slot] if slot < len(heads) else b""
 
 
 class Finding(Enum):

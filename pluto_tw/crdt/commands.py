@@ -248,28 +248,27 @@ def rename(
     """
     RENAME with inferiors; of INBOX the messages are moved, as pairs of source and new pid.
 
-    Missing superiors of *new* are made. No: NONEXISTENT, ALREADYEXISTS, CANNOT. RFC 9051 §6.3.6.
+    *old* may be a superior that is no mailbox. Missing superiors of *new* are made. No:
+    NONEXISTENT, ALREADYEXISTS, CANNOT. RFC 9051 §6.3.6.
     """
-    boxes = _existing(tx, old)
-    if group(tx, new):
-        raise No(ALREADYEXISTS, "there is a mailbox of the new name")
+    moving = _tree(tx, old, separator)
+    if not moving:
+        raise No(NONEXISTENT, "there is no such mailbox")
     if is_inferior(new, old, separator) and old != INBOX:
         raise No(CANNOT, "a mailbox cannot become its own inferior")
+    targets = {name: renamed(MailboxName(name), old, new, separator) for name in moving}
+    for target in (new, *targets.values()):
+        # Names that are given up by the same RENAME are free, but for the first.
+        if (target == new or target not in moving) and group(tx, target):
+            raise No(ALREADYEXISTS, f"there is a mailbox {target}")
     for superior in parents(new, separator):
-        if not group(tx, superior):
+        if superior not in targets.values() and not group(tx, superior):
             _make(rules, tx, superior, ())
     if old == INBOX:
         bid = _make(rules, tx, new, ())
-        sources = [p for box in boxes for p in exposed_in(tx, box)]
+        sources = [p for box in moving[INBOX] for p in exposed_in(tx, box)]
         return _move(rules, tx, sources, bid)
-    names = [(box.bid, str(new)) for box in boxes]
-    for bid in tx.boxes_below(old + separator):
-        box = tx.box(bid)
-        target = renamed(MailboxName(box.name), old, new, separator)
-        if any(alive.bid == bid for alive in group(tx, box.name)):
-            if group(tx, target):
-                raise No(ALREADYEXISTS, f"there is a mailbox {target}")
-            names.append((bid, target))
+    names = [(box.bid, str(targets[name])) for name, boxes in moving.items() for box in boxes]
     for some in _name_packs(names):
         emit(rules, tx, Ren(some))
     return ()
@@ -317,6 +316,15 @@ def _existing(tx: Transaction, name: MailboxName) -> list[Box]:
     if not boxes:
         raise No(NONEXISTENT, "there is no such mailbox")
     return boxes
+
+
+def _tree(tx: Transaction, name: MailboxName, separator: str) -> dict[str, list[Box]]:
+    """What a RENAME of *name* renames: it and its inferiors, of INBOX itself alone; by name."""
+    found = [str(name)]
+    if name != INBOX:
+        found += sorted({tx.box(bid).name for bid in tx.boxes_below(name + separator)})
+    groups = {each: group(tx, each) for each in found}
+    return {each: boxes for each, boxes in groups.items() if boxes}
 
 
 def _there(rules: Rules, tx: Transaction, pids: Iterable[bytes]) -> list[Placement]:

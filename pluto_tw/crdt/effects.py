@@ -17,6 +17,7 @@ from pluto_tw.crdt.dots import (
     SLOT_MASK,
     Vector,
     covers,
+    dots_of,
     make_dot,
     raised,
     without,
@@ -221,6 +222,9 @@ def _reach(tx: Transaction, op: Op, pid: bytes, change: Callable[[Placement], No
     """
     Applies *change* to the placement *pid* and, along each MOVE that is concurrent with *op*, to
     where it went. A target that is missing was folded, and its MOVE is stable: it is skipped.
+
+    What is reached without being named is noted in the queue of what is to be folded: a DELETE
+    that had not seen *op* looks there for what outlives it, when the source may be folded.
     """
     placement = tx.touch(pid)
     change(placement)
@@ -229,6 +233,7 @@ def _reach(tx: Transaction, op: Op, pid: bytes, change: Callable[[Placement], No
             not covers(op.vector, move) and not covers(context_of(tx, move), op.dot)
             for move in moves
         ):
+            tx.fold_later(op.dot, tx.placement(target).box, target)
             _reach(tx, op, target, change)
 
 
@@ -295,6 +300,9 @@ def _forward(
         return
     placement = tx.touch(target)
     join_tags(placement, tags)
+    for dot in dots_of(tags):
+        # As in `_reach`.
+        tx.fold_later(dot, placement.box, target)
     if rules.tags_target_box():
         tag_box(tx, placement.box, tags)
     for dot in rms:

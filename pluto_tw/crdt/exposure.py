@@ -32,13 +32,12 @@ from pluto_tw.crdt.records import (
 )
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
-from pluto_tw.crdt.uids import UID_RESTART
 from pluto_tw.mail.changes import Exposed, Touched, Vanished
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import UID_MAX, ModSeq
 
-#: Placements walked, and claims given, in one transaction at most: some 50 ms of work. The rest
-#: stays outstanding for the next one.
+#: Placements walked, and outstanding ones looked at, in one transaction at most: some 50 ms of
+#: work. The rest stays outstanding for the next one. What the transaction touches is not counted.
 WORK_MAX = 1000
 
 
@@ -80,7 +79,7 @@ def restart_uids(rules: Rules, tx: Transaction) -> None:
     """
     keys = {tx.box(tx.placement(pid).box).home for pid in tx.touched}
     for key in sorted(keys):
-        if key != NOWHERE and _view(tx, key).maxuid >= UID_RESTART:
+        if key != NOWHERE and _view(tx, key).maxuid >= rules.uid_restart:
             v = rules.fresh_validity(tx.account(), tx.unix_seconds, tx.slot)
             emit(rules, tx, Rv(key >> 32, v, restart=True))
 
@@ -113,14 +112,15 @@ def _work(tx: Transaction, situation: Situation) -> Iterable[bytes]:
         if left <= 0:
             tx.more = True
             break
-        found = tx.placements_in(bid, box.walk, left)
-        work.update(dict.fromkeys(placement.pid for placement in found))
-        tx.edit(BOX, bid).walk = found[-1].row if len(found) == left else WALKED
-        tx.more = tx.more or len(found) == left
-        left -= len(found)
+        walked = tx.placements_in(bid, box.walk, left)
+        work.update(dict.fromkeys(placement.pid for placement in walked))
+        tx.edit(BOX, bid).walk = walked[-1].row if len(walked) == left else WALKED
+        tx.more = tx.more or len(walked) == left
+        left -= len(walked)
     if situation.holder and not situation.deferring:
-        for pending in tx.pending(0, WORK_MAX):
-            work[pending.pid] = None
+        found = tx.pending(0, WORK_MAX)
+        work.update(dict.fromkeys(pending.pid for pending in found))
+        tx.more = tx.more or len(found) == WORK_MAX
     return work
 
 
@@ -205,10 +205,6 @@ def _sequence(
         return
     adopted.sort(key=lambda placement: placement.claim)
     fresh.sort(key=lambda placement: placement.order)
-    if len(adopted) + len(fresh) > WORK_MAX:
-        tx.more = True
-        adopted = adopted[:WORK_MAX]
-        fresh = fresh[: WORK_MAX - len(adopted)]
     _emit_claims(tx, rules, key, tx.account().sequencer, adopted, fresh)
 
 

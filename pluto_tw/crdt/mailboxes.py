@@ -61,6 +61,8 @@ def group(records: Records, name: str) -> list[Box]:
 
 def regroup(rules: Rules, tx: Transaction) -> None:
     """Brings `effective`, `home` and the floors of names up to date with what effects changed."""
+    # `_concurrent` looks for them.
+    tx.stage_folds()
     while tx.boxes or tx.names:
         boxes, names = list(tx.boxes), list(tx.names)
         tx.boxes.clear()
@@ -116,10 +118,11 @@ def _weigh(rules: Rules, tx: Transaction, bid: int) -> None:
 
 def _concurrent(tx: Transaction, bid: int, dele: int) -> Iterator[Placement]:
     """
-    The placements of box *bid* that an operation named which the DELETE *dele* had not seen.
+    The placements of box *bid* that an operation reached which the DELETE *dele* had not seen.
 
-    No others can outlive it. All such operations are in the log: none of them is stable before
-    the origin of *dele* has acknowledged it, and that counts only once *dele* is here.
+    No others can outlive it. All such operations are in the log, and what they reached without
+    naming it is still to be folded: none of them is stable before the origin of *dele* has
+    acknowledged it, and that counts only once *dele* is here.
     """
     seen = context_of(tx, dele)
     pids: dict[bytes, None] = {}
@@ -130,24 +133,19 @@ def _concurrent(tx: Transaction, bid: int, dele: int) -> Iterator[Placement]:
             for logged in found:
                 if logged.dot == dele:
                     continue
+                for fold in tx.folds_of(logged.dot):
+                    pids.update(dict.fromkeys(fold.pids))
                 op = decode_op(logged.data)
                 pids.update(dict.fromkeys(pids_of(op.body)))
                 if isinstance(op.body, Add) and op.body.bid == bid:
                     for index in range(len(op.body.messages)):
                         pids[birth_pid(op.dot, index)] = None
-                elif isinstance(op.body, Mv):
+                elif isinstance(op.body, Mv) and op.body.bid == bid:
                     for pid in op.body.pids:
-                        pids[moved_pid(pid, op.body.bid)] = None
-    left = list(pids)
-    while left:
-        placement = tx.get(PLACEMENT, left.pop())
-        if placement is None:
-            continue
-        for target in placement.moved:
-            if target not in pids:
-                pids[target] = None
-                left.append(target)
-        if placement.box == bid:
+                        pids[moved_pid(pid, bid)] = None
+    for pid in pids:
+        placement = tx.get(PLACEMENT, pid)
+        if placement is not None and placement.box == bid:
             yield placement
 
 

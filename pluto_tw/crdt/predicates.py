@@ -101,6 +101,8 @@ def flags_of(entries: Entries) -> frozenset[str]:
     """
     if not entries:
         return frozenset()
+    if len(entries) == 1:
+        return frozenset(flag for flag, values in entries.items() if is_set(flag, values))
     found: dict[str, str] = {}
     for flag in sorted(entries):
         if is_set(flag, entries[flag]):

@@ -32,6 +32,9 @@ NOWHERE: Final = -1
 #: `Box.walk` when nothing is left to walk.
 WALKED: Final = -1
 
+#: `Fold.row` of a RENAME whose box still has DELETEs: it is passed over until they are folded.
+PARKED: Final = -2
+
 #: Entries of flags: for each spelling `dot << 1 | value` of the writes that none superseded.
 Entries = dict[str, tuple[int, ...]]
 
@@ -178,7 +181,8 @@ class Fold(Struct):
     """
     What is left to fold of one operation in one box, once it is stable.
 
-    *pids*: the placements; *row* >= 0: all placements of the box with a higher row (a DELETE).
+    *pids*: the placements; *row*: how far all placements of the box were gone through (a DELETE),
+    or PARKED.
     """
 
     dot: int
@@ -362,7 +366,7 @@ class Records(Protocol):
         """The operations of one origin that the log has above *seq*."""
 
     def folds(self, stable: Vector, limit: int) -> Sequence[Fold]:
-        """Any of those whose dot is covered by *stable*, in any fixed order."""
+        """Any that are not PARKED and whose dot is covered by *stable*, in any fixed order."""
 
     def folds_of(self, dot: int) -> Sequence[Fold]:
         """All that is left to fold of one operation."""

@@ -32,6 +32,7 @@ from pluto_tw.crdt.records import (
     ACCOUNT,
     INBOX_BID,
     NOWHERE,
+    PEER,
     PENDING,
     PLACEMENT,
     AccountRecord,
@@ -92,7 +93,7 @@ class Replica:
         self.slot = slot
         self.members = frozenset(members) - {slot}
         self.rules = rules or Rules()
-        #: What each recipient of a snapshot still needs: it counts as a member with this vector.
+        #: What was stable when a snapshot began, for each slot that takes one: `stability.fold`.
         self.pins: dict[int, Vector] = {}
         self._started = started
         self._patience = TAKE_OVER_SECONDS * (1 + (slot if rank is None else rank) / 2) + jitter
@@ -176,6 +177,9 @@ class Replica:
         """
         tx = self._begin(records, now)
         account = tx.account()
+        for pending in records.pending(0, SLICE):
+            # After a start the times begin again.
+            self._since.setdefault(pending.pid, now.seconds)
         if account.gate is None and self._is_take_over_due(account, now):
             counter = (account.sequencer >> SLOT_BITS) + 1
             emit(self.rules, tx, Ep(counter << SLOT_BITS | self.slot))
@@ -190,6 +194,16 @@ class Replica:
         self._finish(tx, now)
         return tx
 
+    def forget_peer(self, records: Records, now: Moment, slot: int) -> Transaction:
+        """
+        After the forced removal of *slot*: what it told is worth nothing, since clients may have
+        seen operations that died with it. They get full answers.
+        """
+        tx = self._begin(records, now)
+        tx.delete(PEER, slot)
+        self._announced.pop(slot, None)
+        return tx
+
     def fold(
         self, records: Records, now: Moment, pinned: Callable[[bytes], bool] = lambda pid: False
     ) -> Transaction:
@@ -197,17 +211,15 @@ class Replica:
         tx = self._begin(records, now)
         if tx.account().gate is None:
             self._note_stable(tx)
-            stability.fold(tx, pinned)
+            stability.fold(tx, self.pins.values(), pinned)
         return tx
 
     def prune(self, records: Records, now: Moment, margin_ms: int) -> Transaction:
         """Drops from the log what is stable and was applied more than *margin_ms* ago."""
         tx = self._begin(records, now)
-        needed = tx.account().stable
-        for pin in self.pins.values():
-            needed = tuple(min(seq, seq_of(pin, slot)) for slot, seq in enumerate(needed))
         if tx.account().gate is None:
-            stability.prune(tx, needed, clock.stamp_of(now.unix_ms - margin_ms))
+            before = clock.stamp_of(now.unix_ms - margin_ms)
+            stability.prune(tx, self.pins.values(), before)
         return tx
 
     def load(
@@ -225,7 +237,7 @@ class Replica:
                 case Header():
                     first = part
                     if tx.account().gate is None:
-                        snapshot.begin_load(tx)
+                        snapshot.begin_load(tx, part)
                 case Piece():
                     snapshot.take_piece(self.rules, tx, part)
                 case Trailer():
@@ -396,4 +408,4 @@ class Replica:
         return now.seconds - next(iter(self._since.values())) >= self._patience
 
     def _note_stable(self, tx: Transaction) -> None:
-        stability.note_stable(tx, self.members, self.pins.values())
+        stability.note_stable(tx, self.members)

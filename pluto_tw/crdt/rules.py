@@ -7,7 +7,7 @@ one to see that a cluster script then fails. `effects.py`, `mailboxes.py`, `expo
 `replica.py` decide when to ask.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pluto_tw.crdt import uids
 from pluto_tw.crdt.dots import SLOT_MASK, Vector, covers, is_below, seq_of
@@ -16,14 +16,24 @@ from pluto_tw.crdt.records import AccountRecord, Box, Pending, Placement, Record
 
 
 class Rules:
-    """The rules as they are to be."""
+    """
+    The rules as they are to be.
+
+    *replica_ids* by slot: h(0) of each origin's chain is made of it; a slot that is not there has
+    an id made of its number.
+    """
 
     #: UIDs in one run of a slot's stripe.
     stripe = uids.STRIPE
+    #: The UID from which a mailbox's UIDs begin again at 1.
+    uid_restart = uids.UID_RESTART
+
+    def __init__(self, replica_ids: Mapping[int, bytes] | None = None) -> None:
+        self._replica_ids = replica_ids if replica_ids is not None else {}
 
     def replica_id(self, slot: int) -> bytes:
         """The id of the replica that has *slot*, from which its chain of hashes starts."""
-        return b"slot %d" % slot
+        return self._replica_ids.get(slot) or b"slot %d" % slot
 
     def voids(self, ren: int, ren_context: Vector, dele: int, del_context: Vector) -> bool:
         """

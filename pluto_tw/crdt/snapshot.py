@@ -7,8 +7,9 @@ what it has sent lies between its vectors at the beginning (`Header.vector`) and
 (`Trailer.vector`). The receiver joins the pieces, each in a transaction of its own, takes over the
 first vector, and applies the operations after it as usual; effects are joins, so that what it has
 of them already does no harm. Until it has reached the second vector its gate is shut: it serves
-nobody, makes no operations and folds nothing. Meanwhile the sender holds on to all that is above
-the first vector (`Replica.pins`).
+nobody, makes no operations and folds nothing. Until the last piece is read the sender folds nothing
+that became stable since the beginning (`Replica.pins`), or an operation that the receiver gets
+later might name what it folded; and it counts the receiver as a member, of which it knows nothing.
 
 Into a replica that serves, pieces are joined in one transaction (`Replica.merge`), never slice by
 slice: it would make operations on messages that others do not have yet.
@@ -29,6 +30,8 @@ from pluto_tw.crdt.dots import (
     SLOT_MASK,
     SLOTS_MAX,
     Vector,
+    covers,
+    dots_of,
     is_below,
     joined,
     seq_of,
@@ -83,19 +86,19 @@ READ_MAX: Final = 128
 
 
 class Header(Struct, frozen=True, array_like=True):
-    """The sender at the beginning: its vector, and the chain's hash of each origin at it."""
+    """The sender at the beginning: vector, the hash of each origin at it, what was stable."""
 
     version: int
     vector: Vector
     heads: tuple[bytes, ...]
+    stable: Vector
 
 
 class Trailer(Struct, frozen=True, array_like=True):
-    """The sender at the end. *stable* is at most the first vector."""
+    """The sender at the end."""
 
     version: int
     vector: Vector
-    stable: Vector
     sequencer: int
     maxv: int
 
@@ -165,14 +168,13 @@ _piece = msgspec.msgpack.Decoder(Piece)
 
 
 def header(account: AccountRecord) -> Header:
-    """The beginning of a snapshot; from now on the sender pins `Header.vector`."""
-    return Header(VERSION, account.vv, account.heads)
+    """The beginning of a snapshot; from now on the sender pins `Header.stable`."""
+    return Header(VERSION, account.vv, account.heads, account.stable)
 
 
-def trailer(account: AccountRecord, first: Header) -> Trailer:
+def trailer(account: AccountRecord) -> Trailer:
     """The end of a snapshot, after its last piece was read."""
-    stable = tuple(min(seq, seq_of(first.vector, at)) for at, seq in enumerate(account.stable))
-    return Trailer(VERSION, account.vv, stable, account.sequencer, account.maxv)
+    return Trailer(VERSION, account.vv, account.sequencer, account.maxv)
 
 
 def read_piece(
@@ -323,9 +325,10 @@ def _collect(records: Records, contexts: dict[int, Vector], dots: Iterable[int])
 # The receiver.
 
 
-def begin_load(tx: Transaction) -> None:
+def begin_load(tx: Transaction, first: Header) -> None:
     """Shuts the gate of an account that was just provisioned and has served nobody."""
     account = tx.edit_account()
+    account.stable = first.stable
     assert account.vv == EMPTY, "pieces are joined into empty state, or by Replica.merge"
     account.gate = LOADING
     box = tx.edit(BOX, INBOX_BID)
@@ -384,8 +387,8 @@ def _take_over(rules: Rules, tx: Transaction, first: Header, last: Trailer) -> N
         if seq > seq_of(account.vv, slot):
             account.heads = raised_heads(account.heads, slot, first.heads[slot])
     account.vv = joined(account.vv, first.vector)
-    account.stable = joined(account.stable, last.stable)
-    account.base = joined(account.base, last.stable)
+    account.stable = joined(account.stable, first.stable)
+    account.base = joined(account.base, first.stable)
     account.sequencer = max(account.sequencer, last.sequencer)
     account.maxv = max(account.maxv, last.maxv)
     tx.taken += 1
@@ -464,6 +467,11 @@ def _join_placement(tx: Transaction, part: _Placement) -> None:
         placement.moved = {**placement.moved, target: known + new}
         for dot in new:
             tx.fold_later(dot, placement.box, placement.pid)
+    stable = tx.account().stable
+    for dot in dots_of(part.tags):
+        # What operations reached without naming it: see `effects.py`.
+        if not covers(stable, dot):
+            tx.fold_later(dot, placement.box, placement.pid)
     for flag, dot, value in _new_writes(placement, part):
         placement.entries = written(tx, placement.entries, flag, dot, value, context_of(tx, dot))
     for key, claim in part.claims.items():
@@ -531,6 +539,9 @@ def decode_header(data: bytes) -> Header:
     found = _header.decode(_bounded(data))
     _check_version(found.version)
     check_vector(found.vector)
+    check_vector(found.stable)
+    if not is_below(found.stable, found.vector):
+        raise ValueError("more is stable than there is")
     if len(found.heads) != len(found.vector) or any(
         len(head) not in (0, HEAD_OCTETS) for head in found.heads
     ):

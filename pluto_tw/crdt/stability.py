@@ -29,6 +29,7 @@ from pluto_tw.crdt.records import (
     FOLD,
     INBOX_BID,
     LOG,
+    PARKED,
     PEER,
     PENDING,
     PLACEMENT,
@@ -44,14 +45,10 @@ FOLD_MAX = 1000
 PRUNE_MAX = 1000
 
 
-def note_stable(tx: Transaction, members: Iterable[int], pins: Iterable[Vector]) -> None:
-    """
-    Raises `stable` to what this replica and all other *members* have.
-
-    *pins*: what recipients of a snapshot had at its beginning; they need all since then unfolded.
-    """
+def note_stable(tx: Transaction, members: Iterable[int]) -> None:
+    """Raises `stable` to what this replica and all other *members* have."""
     account = tx.account()
-    acks = [account.vv, *pins]
+    acks = [account.vv]
     for slot in members:
         peer = tx.get(PEER, slot)
         acks.append(EMPTY if peer is None else peer.ack)
@@ -60,18 +57,27 @@ def note_stable(tx: Transaction, members: Iterable[int], pins: Iterable[Vector])
         tx.edit_account().stable = stable
 
 
-def fold(tx: Transaction, pinned: Callable[[bytes], bool], limit: int = FOLD_MAX) -> None:
+def fold(
+    tx: Transaction,
+    pins: Iterable[Vector],
+    pinned: Callable[[bytes], bool],
+    limit: int = FOLD_MAX,
+) -> None:
     """
     Folds up to *limit* placements of operations that are stable; `tx.more` if there are more.
 
-    *pinned* placements are left: a session still shows them.
+    *pins*: what was stable when each snapshot that is being read began. Nothing that became
+    stable since is folded: the recipient may lack an operation that is concurrent with it, and
+    that names what would not be in the snapshot any more. *pinned* placements are left too: a
+    session still shows them.
     """
-    stable = tx.account().stable
+    stable = meet([tx.account().stable, *pins])
     for found in tx.folds(stable, limit):
         if limit <= 0:
             tx.more = True
             return
-        limit -= _fold(tx, stable, found, pinned, limit)
+        if found.row != PARKED:
+            limit -= _fold(tx, stable, found, pinned, limit)
 
 
 def _fold(
@@ -79,45 +85,56 @@ def _fold(
 ) -> int:
     """Goes on with one row of the queue; how many records were looked at."""
     at = (found.dot, found.bid)
-    left = []
-    work = 0
+    work = 1
+    left: list[bytes] = []
     for pid in found.pids:
-        if work >= limit or pinned(pid):
-            left.append(pid)
-            continue
-        work += 1
-        _fold_placement(tx, stable, pid)
-    if left:
-        tx.edit(FOLD, at).pids = tuple(left)
-        tx.more = True
-        return work + 1
-    box = tx.get(BOX, found.bid) if found.bid >= 0 else None
-    if box is not None and found.dot in box.effective:
-        row = max(found.row, 0)
-        placements = tx.placements_in(found.bid, row, max(limit - work, 1))
-        for placement in placements:
-            if pinned(placement.pid):
-                tx.more = True
-                return work + 1
-            work += 1
-            row = placement.row
-            _fold_placement(tx, stable, placement.pid)
-        staged = tx.edit(FOLD, at)
-        staged.pids = ()
-        staged.row = row
-        if placements:
+        if work > limit:
             tx.more = True
-            return work
-    if box is not None and not _fold_box(tx, stable, box, found.dot):
+            left.append(pid)
+        elif pinned(pid):
+            left.append(pid)
+        else:
+            work += 1
+            _fold_placement(tx, stable, pid)
+    box = tx.get(BOX, found.bid) if found.bid >= 0 else None
+    whole = box is not None and found.dot in box.effective
+    walked = _walk_box(tx, stable, found, pinned, left, limit - work) if whole else 0
+    work += walked
+    if left or walked:
+        staged = tx.edit(FOLD, at)
+        staged.pids = tuple(left)
+        tx.more = tx.more or walked > 0
+    elif box is not None and not _fold_box(tx, box, found.dot):
         # A RENAME stays while a DELETE does that it may void.
-        return work + 1
-    tx.delete(FOLD, at)
-    if not tx.folds_of(found.dot):
-        tx.delete(CONTEXT, found.dot)
-    return work + 1
+        tx.edit(FOLD, at).row = PARKED
+    else:
+        tx.delete(FOLD, at)
+        if not tx.folds_of(found.dot):
+            tx.delete(CONTEXT, found.dot)
+    return work
 
 
-def _fold_box(tx: Transaction, stable: Vector, box: Box, dot: int) -> bool:
+def _walk_box(
+    tx: Transaction,
+    stable: Vector,
+    found: Fold,
+    pinned: Callable[[bytes], bool],
+    left: list[bytes],
+    limit: int,
+) -> int:
+    """Folds a slice of a box that was deleted; how many placements it had, 0 at the end."""
+    placements = tx.placements_in(found.bid, max(found.row, 0), max(limit, 1))
+    for placement in placements:
+        if pinned(placement.pid):
+            left.append(placement.pid)
+        else:
+            _fold_placement(tx, stable, placement.pid)
+    if placements:
+        tx.edit(FOLD, (found.dot, found.bid)).row = placements[-1].row
+    return len(placements)
+
+
+def _fold_box(tx: Transaction, box: Box, dot: int) -> bool:
     """Folds a RENAME or DELETE of *box* away; false if that is for later."""
     if dot in box.rens:
         if box.dels:
@@ -129,14 +146,25 @@ def _fold_box(tx: Transaction, stable: Vector, box: Box, dot: int) -> bool:
             staged.tags = without(staged.tags, context_of(tx, dot))
             staged.effective = tuple(dele for dele in staged.effective if dele != dot)
         staged.dels = tuple(dele for dele in staged.dels if dele != dot)
+        if not staged.dels:
+            _unpark(tx, staged)
     _drop_dead_box(tx, box.bid)
     return True
 
 
+def _unpark(tx: Transaction, box: Box) -> None:
+    """The RENAMEs of *box* can be folded now."""
+    for ren in box.rens:
+        fold = tx.get(FOLD, (ren, box.bid))
+        if fold is not None and fold.row == PARKED:
+            tx.edit(FOLD, (ren, box.bid)).row = -1
+            tx.more = True
+
+
 def _drop_dead_box(tx: Transaction, bid: int) -> None:
-    """Forgets a box that nobody can name any more."""
-    box = tx.box(bid)
-    if bid == INBOX_BID or box.tags or box.dels or box.rens:
+    """Forgets a box that nobody can name any more. Its views stay: UIDs never mean another."""
+    box = tx.get(BOX, bid)
+    if box is None or bid == INBOX_BID or box.tags or box.dels or box.rens:
         return
     if not tx.placements_in(bid, 0, 1):
         tx.delete(BOX, bid)
@@ -168,17 +196,19 @@ def _forget(tx: Transaction, placement: Placement) -> None:
     tx.delete(PLACEMENT, placement.pid)
     if tx.get(PENDING, placement.pid) is not None:
         tx.delete(PENDING, placement.pid)
+    _drop_dead_box(tx, placement.box)
 
 
-def prune(tx: Transaction, needed: Vector, before: int, limit: int = PRUNE_MAX) -> None:
+def prune(tx: Transaction, pins: Iterable[Vector], before: int, limit: int = PRUNE_MAX) -> None:
     """
-    Drops up to *limit* operations from the log: stable ones, below *needed* (the least vector of
-    all peers that take a snapshot), applied at a mod-sequence below *before* (a margin).
+    Drops up to *limit* operations from the log: stable ones, *pins* as for `fold`, applied at a
+    mod-sequence below *before* (a margin).
     """
     account = tx.account()
+    stable = meet([account.stable, *pins])
     for slot in range(len(account.vv)):
         base = seq_of(account.base, slot)
-        most = min(seq_of(account.stable, slot), seq_of(needed, slot))
+        most = seq_of(stable, slot)
         at = base
         for logged in tx.log_after(slot, 0, limit):
             seq = logged.dot >> SLOT_BITS

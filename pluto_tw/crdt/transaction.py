@@ -24,6 +24,7 @@ from pluto_tw.crdt.records import (
     LOG,
     MEMBER,
     META,
+    PARKED,
     PENDING,
     PLACEMENT,
     SUBSCRIPTION,
@@ -50,6 +51,9 @@ from pluto_tw.crdt.records import (
 from pluto_tw.mail.changes import Change
 from pluto_tw.mail.sets import EMPTY as NO_NUMBERS
 from pluto_tw.mail.sets import NumberSet
+
+#: Stands where nothing is staged; None stands where a record is to be deleted.
+_BELOW: Any = object()
 
 
 class Transaction:
@@ -93,10 +97,8 @@ class Transaction:
 
     def get(self, table: Table[K, R], key: K) -> R | None:
         """As `Records.get`, staged changes included."""
-        staged = self._staged[table.number]
-        if key in staged:
-            return cast("R | None", staged[key])
-        return self.below.get(table, key)
+        found: R | None = self._staged[table.number].get(key, _BELOW)
+        return self.below.get(table, key) if found is _BELOW else found
 
     def account(self) -> AccountRecord:
         """The account's scalars, to read."""
@@ -143,7 +145,8 @@ class Transaction:
                 raise Missing(f"{table.name} {key!r}")
             record = copy(found)
             staged[key] = record
-        return cast("R", record)
+        edited: R = record
+        return edited
 
     def edit_account(self) -> AccountRecord:
         """The account's scalars, to change."""
@@ -330,7 +333,9 @@ class Transaction:
             if (fold.dot, fold.bid) not in staged
         ]
         found.extend(
-            fold for fold in staged.values() if fold is not None and covers(stable, fold.dot)
+            fold
+            for fold in staged.values()
+            if fold is not None and fold.row != PARKED and covers(stable, fold.dot)
         )
         return found[:limit]
 

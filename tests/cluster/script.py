@@ -11,6 +11,7 @@ the mutants (`mutants.py`) with which the script has to fail.
     A: append INBOX b*20        twenty messages b1 ... b20, one command each
     A: append-at-once INBOX b   without waiting for the sequencer
     stripe 1                    UIDs in one run of a slot
+    restart 100                 the UID from which a mailbox's UIDs begin again
     A: store INBOX m1 +\Seen    or -\Seen
     A: copy INBOX m1 N          also: move; of several messages: m1,m2
     A: expunge INBOX m1         whatever its flags are
@@ -224,6 +225,10 @@ class Script:
     def _do_stripe(self, words: list[str]) -> None:
         for site in self.cluster.sites.values():
             site.rules.stripe = int(words[0])
+
+    def _do_restart(self, words: list[str]) -> None:
+        for site in self.cluster.sites.values():
+            site.rules.uid_restart = int(words[0])
 
     def _do_deliver(self, words: list[str]) -> None:
         source, target, *count = words

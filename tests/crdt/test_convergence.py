@@ -9,9 +9,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.crdt import snapshot
 from pluto_tw.crdt.codec import decode_op
-from pluto_tw.crdt.dots import covers, is_below
+from pluto_tw.crdt.dots import SLOT_BITS, SLOT_MASK, covers, is_below, raised
 from pluto_tw.crdt.ops import Op
-from pluto_tw.crdt.records import ACCOUNT, BOX, META, PLACEMENT, SUBSCRIPTION, VIEW
+from pluto_tw.crdt.records import ACCOUNT, BOX, CONTEXT, FOLD, META, PLACEMENT, SUBSCRIPTION, VIEW
 from pluto_tw.crdt.replica import Moment, Replica
 from pluto_tw.crdt.rules import Rules
 from tests.support.cluster import START_MS, Cluster, observable, shown
@@ -61,7 +61,7 @@ class Onlooker:
                 other.records, first, cursor, octets_most=300, read_most=2
             )
             pieces.append(snapshot.decode_piece(snapshot.encode(piece)))
-        last = snapshot.trailer(account, first)
+        last = snapshot.trailer(account)
         tx = self.replica.merge(self.records, self.moment, first, pieces, last)
         self.records.commit(tx)
         while tx.more:
@@ -127,11 +127,10 @@ def shuffled(ops: list[Op], random: Random) -> list[Op]:
     left = sorted(ops, key=lambda op: (op.hlc, op.dot))
     done: tuple[int, ...] = ()
     order = []
-    from pluto_tw.crdt.dots import SLOT_BITS, SLOT_MASK, raised
 
     while left:
         # Each origin's next operation, where all that it had seen is there.
-        heads = {}
+        heads: dict[int, Op] = {}
         for op in left:
             heads.setdefault(op.dot & SLOT_MASK, op)
         ready = [op for op in heads.values() if is_below(op.vector, done)]
@@ -215,8 +214,8 @@ class ConvergenceTests(SynchronousTestCase):
             cluster.fold(site.name)
             account = site.account()
             self.assertEqual(account.stable, account.vv)
-            self.assertTrue(all(covers(account.vv, d) for d in site.records.tables[4]))
-            self.assertEqual(len(site.records.tables[6]), 0, "folds are left")
-            self.assertEqual(len(site.records.tables[4]), 0, "contexts are left")
+            self.assertTrue(all(covers(account.vv, d) for d in site.records.tables[CONTEXT.number]))
+            self.assertEqual(len(site.records.tables[FOLD.number]), 0, "folds are left")
+            self.assertEqual(len(site.records.tables[CONTEXT.number]), 0, "contexts are left")
             for placement in site.records.tables[PLACEMENT.number].values():
                 self.assertEqual((placement.rms, placement.moved), ((), {}))

@@ -20,6 +20,7 @@ from pluto_tw.crdt.predicates import flags_of, is_settled, is_visible
 from pluto_tw.crdt.records import (
     ACCOUNT,
     BOX,
+    META,
     NOWHERE,
     PENDING,
     PLACEMENT,
@@ -35,6 +36,7 @@ from pluto_tw.crdt.resync import Kind, outstanding, since
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.changes import Ended, Exposed, Touched, Vanished
+from tests.support.oracle import Oracle
 from tests.support.records import MemoryRecords
 
 T = TypeVar("T")
@@ -100,6 +102,8 @@ class Cluster:
         self.meaning: dict[tuple[int, int], bytes] = {}
         self.validities: dict[int, int] = {}
         self.floors: dict[tuple[str, str], int] = {}
+        #: Every operation that was committed where it was made.
+        self.ops: list[Op] = []
         #: How often a message that was shown was shown again under another UID, at all replicas.
         self.renumbered = 0
         #: Set while a check is on; scripts of mutants look at the end alone.
@@ -148,6 +152,7 @@ class Cluster:
             self._commit(site, tx)
 
     def _commit(self, site: Site, tx: Transaction) -> None:
+        self.ops.extend(tx.ops)
         for pid, new in tx.staged(PLACEMENT).items():
             old = site.records.get(PLACEMENT, pid)
             if new is not None and old is not None and old.uid and new.uid:
@@ -226,8 +231,8 @@ class Cluster:
 
     def join(self, name: str, source: str) -> None:
         """A new replica begins to load the state of *source*."""
-        for other in self.sites:
-            self.flush(other)
+        for each in self.sites:
+            self.flush(each)
         slot = self.slots[name] = len(self.slots)
         site = self.sites[name] = self._site(name)
         account = self.sites[source].account()
@@ -340,8 +345,11 @@ class Cluster:
         self.equal()
 
     def equal(self) -> None:
-        """I1 and I2: all replicas show the same."""
+        """I1, I2 and I3: all replicas show the same, and what follows from all operations."""
         first, *others = self.sites.values()
+        truth = Oracle(self.ops).observable()
+        found = observable(first.records)
+        assert found == truth, f"{first.name} shows\n{found}\nbut it should be\n{truth}"
         for other in others:
             assert first.account().vv == other.account().vv, (first.name, other.name)
             a, b = observable(first.records), observable(other.records)
@@ -498,6 +506,7 @@ def observable(records: MemoryRecords) -> dict[str, object]:
     found["subscriptions"] = sorted(
         name for name in records.tables[SUBSCRIPTION.number] if is_subscribed(records, name)
     )
+    found["annotations"] = {at: m.value for at, m in records.tables[META.number].items()}
     return found
 
 

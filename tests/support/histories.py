@@ -35,6 +35,7 @@ ACTIONS = (
     *("delete",) * 3,
     *("rename",) * 4,
     *("subscribe",),
+    *("annotate",),
     *("deliver",) * 22,
     *("some",) * 6,
     *("cut",) * 2,
@@ -173,6 +174,13 @@ class History:
     def _subscribe(self, site: Site, x: int, y: int, z: int) -> None:
         name = MailboxName(NAMES[x % len(NAMES)])
         self.cluster.command(site.name, lambda r, t: commands.subscribe(r, t, name, y % 2 == 0))
+
+    def _annotate(self, site: Site, x: int, y: int, z: int) -> None:
+        name = None if y % 2 else self._name(site, x)
+        value = b"%d" % z if z % 5 else None
+        self.cluster.command(
+            site.name, lambda r, t: commands.annotate(r, t, name, "/private/comment", value)
+        )
 
     def _deliver(self, site: Site, x: int, y: int, z: int) -> None:
         other = list(self.cluster.sites)[x % len(self.cluster.sites)]

@@ -23,6 +23,7 @@ from pluto_tw.crdt.records import (
     LOG,
     MEMBER,
     META,
+    PARKED,
     PENDING,
     PLACEMENT,
     SUBSCRIPTION,
@@ -164,7 +165,8 @@ class MemoryRecords:
         return [stored[at << SLOT_BITS | slot] for at in seqs[start : start + limit]]
 
     def folds(self, stable: Vector, limit: int) -> Sequence[Fold]:
-        return [fold for fold in self._all(FOLD) if covers(stable, fold.dot)][:limit]
+        found = (fold for fold in self._all(FOLD) if fold.row != PARKED)
+        return [fold for fold in found if covers(stable, fold.dot)][:limit]
 
     def folds_of(self, dot: int) -> Sequence[Fold]:
         return [fold for fold in self._all(FOLD) if fold.dot == dot]
