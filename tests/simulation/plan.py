@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""
+What is to happen in a run: a list of steps, made from a seed before the run begins.
+
+Each step carries its own chance (`choice`), so that a run stays much the same when steps are left
+out: that is how a failing one shrinks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+from tests.simulation.network import CALM, Weather
+
+#: Virtual milliseconds in which clients act and faults begin and end.
+BUSY_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Client number *client* does *verb*, one of `HABITS`, see `clients.py`."""
+
+    at: int
+    client: int
+    verb: str
+    choice: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """No message passes on *links*, each from a source to a target."""
+
+    at: int
+    until: int
+    links: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A node dies, and comes back with what it had committed."""
+
+    at: int
+    until: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """A node's commits take longer."""
+
+    at: int
+    until: int
+    slot: int
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Whoever gives the UIDs names *slot* its successor."""
+
+    at: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A node dies and never comes back; the others remove it when they find out, at *until*."""
+
+    at: int
+    until: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rollback:
+    """At *until* a node's database is put back to what it was at *at*; it must notice."""
+
+    at: int
+    until: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A node is added in *slot*, and loads a snapshot."""
+
+    at: int
+    slot: int
+
+
+Step = Act | Cut | Crash | Slow | HandOver | Loss | Rollback | Join
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What stays the same when a run shrinks."""
+
+    seed: int
+    mix: str
+    replicas: int = 3
+    clients: int = 3
+    acts: int = 150
+    #: One of `HABITS`.
+    habits: str = "everything"
+    #: Names of mailboxes that are given; 0: all that there are.
+    names: int = 0
+    weather: Weather = CALM
+    cuts: int = 2
+    crashes: int = 1
+    #: The clock of each slot is wrong by up to this.
+    skew_ms: int = 0
+    #: UIDs in a run of a stripe.
+    stripe: int = 64
+    #: The lowest slot; the others follow.
+    first_slot: int = 0
+    #: Operations of one origin in a message.
+    batch_ops: int = 150
+    #: The share of messages that carry the whole state instead of operations.
+    snapshots: float = 0.0
+    #: Records that are folded in one go; 0: nothing is folded.
+    fold_slice: int = 1000
+    #: Operations below stability are pruned from the log.
+    prunes: bool = True
+    uid_wait_ms: int = 400
+    slows: int = 0
+    handovers: int = 1
+    losses: int = 0
+    rollbacks: int = 0
+    joins: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run, in full."""
+
+    settings: Settings
+    steps: tuple[Step, ...]
+
+
+#: How often clients do what, compared to each other.
+HABITS = {
+    "everything": {
+        "append": 230,
+        "store": 150,
+        "expunge": 80,
+        "copy": 50,
+        "move": 90,
+        "create": 55,
+        "delete": 40,
+        "rename": 55,
+        "rename inbox": 4,
+        "subscribe": 20,
+        "annotate": 16,
+        "roam": 60,
+        "visit": 90,
+        "follow": 60,
+    },
+    # Boxes that leave a name and come back to it, and clients that look at them from everywhere.
+    "names": {
+        "append": 200,
+        "store": 20,
+        "create": 60,
+        "delete": 60,
+        "rename": 250,
+        "roam": 200,
+        "visit": 100,
+        "follow": 20,
+    },
+    # Mail arrives at both sides of a cut.
+    "mail": {"append": 1},
+}
+
+
+def _default(seed: int, chance: Random) -> Settings:
+    return Settings(
+        seed,
+        "default",
+        replicas=chance.choice((2, 3, 3, 3, 4)),
+        clients=chance.randint(2, 5),
+        acts=chance.choice((80, 200, 400)),
+        weather=chance.choice(
+            (
+                Weather(),
+                CALM,
+                Weather(loss=0.2, repeats=0.1),
+                Weather(latency_min=40, latency_max=60, loss=0.0, stragglers=0.0),
+                Weather(latency_max=600),
+            )
+        ),
+        cuts=chance.randint(0, 3),
+        crashes=chance.randint(0, 2),
+        skew_ms=chance.choice((0, 200, 5_000, 300_000)),
+        batch_ops=chance.choice((150, 150, 10)),
+        fold_slice=chance.choice((1000, 1000, 3)),
+        uid_wait_ms=chance.choice((400, 400, 0)),
+        slows=chance.randint(0, 1),
+        handovers=chance.randint(0, 2),
+    )
+
+
+def _snapshots(seed: int, chance: Random) -> Settings:
+    return replace(
+        _default(seed, chance),
+        mix="snapshots",
+        replicas=chance.choice((3, 3, 4)),
+        snapshots=0.25,
+        fold_slice=chance.choice((1, 2, 5)),
+        crashes=2,
+        cuts=chance.randint(1, 3),
+        joins=chance.randint(0, 1),
+    )
+
+
+def _five(seed: int, chance: Random) -> Settings:
+    return replace(
+        _default(seed, chance),
+        mix="five",
+        replicas=5,
+        clients=5,
+        cuts=4,
+        crashes=4,
+        weather=Weather(loss=0.2),
+    )
+
+
+def _small(seed: int, chance: Random) -> Settings:
+    return replace(
+        _default(seed, chance),
+        mix="small",
+        batch_ops=3,
+        weather=Weather(repeats=0.2),
+        uid_wait_ms=chance.choice((400, 0)),
+    )
+
+
+def _removal(seed: int, chance: Random) -> Settings:
+    return replace(_default(seed, chance), mix="removal", replicas=4, losses=1)
+
+
+def _rollback(seed: int, chance: Random) -> Settings:
+    return replace(
+        _default(seed, chance), mix="rollback", replicas=chance.choice((3, 4)), rollbacks=1
+    )
+
+
+def _stripes(seed: int, chance: Random) -> Settings:
+    return replace(
+        _default(seed, chance),
+        mix="stripes",
+        stripe=chance.choice((64, 32, 1)),
+        uid_wait_ms=chance.choice((400, 0)),
+        first_slot=chance.choice((0, 27)),
+    )
+
+
+def _names(seed: int, chance: Random) -> Settings:
+    return replace(
+        _default(seed, chance),
+        mix="names",
+        replicas=3,
+        clients=5,
+        acts=chance.choice((100, 200)),
+        habits="names",
+        names=chance.choice((2, 3)),
+        cuts=chance.randint(2, 5),
+        skew_ms=chance.choice((200, 30_000)),
+    )
+
+
+def _tail(seed: int, chance: Random) -> Settings:
+    return Settings(
+        seed,
+        "tail",
+        clients=4,
+        acts=chance.choice((100, 200)),
+        habits="mail",
+        weather=Weather(40, 60, 0.0, 0.0, 0.0),
+        cuts=1,
+        crashes=0,
+        handovers=0,
+        batch_ops=chance.choice((5, 150)),
+    )
+
+
+MIXES: dict[str, Callable[[int, Random], Settings]] = {
+    "default": _default,
+    "snapshots": _snapshots,
+    "five": _five,
+    "small": _small,
+    "removal": _removal,
+    "rollback": _rollback,
+    "stripes": _stripes,
+    "names": _names,
+    "tail": _tail,
+}
+
+
+def make_plan(seed: int, mix: str = "default") -> Plan:
+    """The run number *seed* of *mix*."""
+    chance = Random(f"plan {mix} {seed}")
+    settings = MIXES[mix](seed, chance)
+    slots = range(settings.first_slot, settings.first_slot + settings.replicas)
+    steps: list[Step] = []
+    habits = HABITS[settings.habits]
+    verbs = list(habits)
+    weights = list(habits.values())
+    for _ in range(settings.acts):
+        (verb,) = chance.choices(verbs, weights)
+        steps.append(
+            Act(
+                chance.randrange(BUSY_MS),
+                chance.randrange(settings.clients),
+                verb,
+                chance.getrandbits(32),
+            )
+        )
+    for _ in range(settings.cuts):
+        at, until = _span(chance, 1000, 18_000)
+        steps.append(Cut(at, until, _links(chance, list(slots))))
+    for _ in range(settings.crashes):
+        at, until = _span(chance, 50, 6_000)
+        steps.append(Crash(at, until, chance.choice(slots)))
+    for _ in range(settings.slows):
+        at, until = _span(chance, 1000, 10_000)
+        steps.append(Slow(at, until, chance.choice(slots), chance.choice((50, 300, 1200))))
+    for _ in range(settings.handovers):
+        steps.append(HandOver(chance.randrange(BUSY_MS), chance.choice(slots)))
+    for _ in range(settings.losses):
+        at, until = _span(chance, 2_000, 12_000)
+        steps.append(Loss(at, until, chance.choice(slots)))
+    for _ in range(settings.rollbacks):
+        at, until = _span(chance, 500, 8_000)
+        steps.append(Rollback(at, until, chance.choice(slots)))
+    for number in range(settings.joins):
+        steps.append(
+            Join(chance.randrange(2_000, BUSY_MS), settings.first_slot + settings.replicas + number)
+        )
+    steps.sort(key=lambda step: step.at)
+    return Plan(settings, tuple(steps))
+
+
+def _span(chance: Random, shortest: int, longest: int) -> tuple[int, int]:
+    length = chance.randint(shortest, longest)
+    at = chance.randrange(BUSY_MS - min(length, BUSY_MS - 1))
+    return at, at + length
+
+
+def _links(chance: Random, slots: list[int]) -> tuple[tuple[int, int], ...]:
+    """A part of the nodes is cut off from the others: from both sides, or from one."""
+    part = chance.sample(slots, chance.randint(1, len(slots) - 1))
+    rest = [slot for slot in slots if slot not in part]
+    there = [(a, b) for a in part for b in rest]
+    back = [(b, a) for a in part for b in rest]
+    return tuple(chance.choice((there + back, there + back, there, back)))

@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run: nodes, links and clients put together, a plan carried out, the end judged."""
+
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from time import process_time
+from typing import Any, assert_never
+
+from pluto_tw.crdt.dots import seq_of
+from pluto_tw.crdt.ops import Op
+from pluto_tw.crdt.rules import Rules
+from pluto_tw.crdt.transaction import Missing
+from tests.simulation.clients import Client
+from tests.simulation.crdt_node import CrdtNode
+from tests.simulation.invariants import Violation, Watch
+from tests.simulation.network import CALM, Network, Timeline
+from tests.simulation.node import Node, World
+from tests.simulation.plan import (
+    BUSY_MS,
+    Act,
+    Crash,
+    Cut,
+    HandOver,
+    Join,
+    Loss,
+    Plan,
+    Rollback,
+    Slow,
+    Step,
+)
+
+#: When all links work and nobody writes, replicas agree within this time: two takeovers (12 s of
+#: patience for the seventh rank), three seconds of deferral, some exchanges. Longer is a livelock.
+SETTLE_MS = 90_000
+HEARTBEAT_MS = 1_000
+#: How often it is looked whether they do.
+LOOK_MS = 2_000
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run went; *digest* is of its whole history."""
+
+    plan: Plan
+    violation: Violation | None
+    history: list[str]
+    figures: Counter[str]
+    digest: str
+    cpu_seconds: float = field(default=0.0, compare=False)
+
+
+class Run:
+    """A plan on its way; used once."""
+
+    def __init__(self, plan: Plan, rules: Callable[[], Rules] = Rules) -> None:
+        self._plan = plan
+        settings = plan.settings
+        self._timeline = Timeline()
+        self._history: list[str] = []
+        self._figures: Counter[str] = Counter()
+        self._network = Network[bytes](
+            self._timeline, settings.seed, settings.weather, self._deliver
+        )
+        self._watch = Watch(self._note)
+        slots = range(settings.first_slot, settings.first_slot + settings.replicas)
+        self._rules = rules
+        self._world = World(
+            self._network.send, self._committed, self._note, self._dethroned, list(slots)
+        )
+        #: Those that are not lost for ever.
+        self._nodes: dict[int, Node] = {}
+        self._joining: set[int] = set()
+        self._leaving: set[int] = set()
+        for slot in slots:
+            self._nodes[slot] = self._node(slot)
+        self._clients = [
+            Client(number, self._nodes, self._start, self._note, self._figures, settings.names)
+            for number in range(settings.clients)
+        ]
+
+    def _node(self, slot: int) -> Node:
+        return CrdtNode(slot, self._plan.settings, self._timeline, self._world, self._rules())
+
+    def result(self) -> Outcome:
+        """Carries the plan out."""
+        started = process_time()
+        violation = None
+        try:
+            self._carry_out()
+        except Violation as found:
+            violation = found
+        except Missing as missing:
+            violation = Violation("I8", str(missing))
+            violation.__cause__ = missing
+        except Exception as error:  # noqa: BLE001  # whatever a node raises is what a run may find
+            violation = Violation("exception", f"{type(error).__name__}: {error}")
+            violation.__cause__ = error
+        if violation is not None:
+            self._note(f"VIOLATION {violation}")
+        self._count()
+        digest = blake2b("\n".join(self._history).encode(), digest_size=8).hexdigest()
+        return Outcome(
+            self._plan,
+            violation,
+            self._history,
+            self._figures,
+            digest,
+            process_time() - started,
+        )
+
+    def _carry_out(self) -> None:
+        for step in self._plan.steps:
+            self._schedule(step)
+        self._timeline.run(BUSY_MS)
+        self._note("all links work, nobody writes")
+        self._network.weather = CALM
+        self._network.mend_all()
+        for node in self._nodes.values():
+            node.slow_down(0)
+            node.restart()
+        deadline = self._timeline.now + SETTLE_MS
+        while not self._is_settled() and self._timeline.now < deadline:
+            self._timeline.run(self._timeline.now + LOOK_MS)
+        # Once more, so that what is folded late is folded.
+        self._timeline.run(self._timeline.now + 2 * LOOK_MS)
+        self._watch.end(list(self._nodes.values()))
+
+    def _is_settled(self) -> bool:
+        nodes = list(self._nodes.values())
+        if self._joining or self._leaving or any(node.is_loading() for node in nodes):
+            return False
+        return len({node.vector() for node in nodes}) == 1 and not any(
+            mailbox.outstanding for node in nodes for mailbox in node.shown().values()
+        )
+
+    # Steps.
+
+    def _schedule(self, step: Step) -> None:
+        at = self._timeline.at
+        if isinstance(step, Act):
+            client = self._clients[step.client]
+            at(step.at, lambda: client.act(step.verb, step.choice))
+        elif isinstance(step, Cut):
+            at(
+                step.at,
+                lambda: self._fault(f"cut {step.links}", lambda: self._network.cut(step.links)),
+            )
+            at(
+                step.until,
+                lambda: self._fault(f"mend {step.links}", lambda: self._network.mend(step.links)),
+            )
+        elif isinstance(step, Crash):
+            at(step.at, lambda: self._fault(f"crash {step.slot}", lambda: self._crash(step.slot)))
+            at(
+                step.until,
+                lambda: self._fault(f"restart {step.slot}", lambda: self._restart(step.slot)),
+            )
+        elif isinstance(step, Slow):
+            node = self._nodes[step.slot]
+            at(step.at, lambda: self._fault(f"slow {step.slot}", lambda: node.slow_down(step.ms)))
+            at(step.until, lambda: node.slow_down(0))
+        elif isinstance(step, Loss):
+            at(step.at, lambda: self._fault(f"lose {step.slot}", lambda: self._lose(step.slot)))
+            at(step.until, lambda: self._remove(step.slot))
+        elif isinstance(step, Rollback):
+            node = self._nodes[step.slot]
+            at(step.at, node.back_up)
+            at(step.until, lambda: self._put_back(step.slot))
+        elif isinstance(step, Join):
+            at(step.at, lambda: self._fault(f"join {step.slot}", lambda: self._join(step.slot)))
+        elif isinstance(step, HandOver):
+            at(
+                step.at,
+                lambda: self._hand_over(step.slot),
+            )
+        else:
+            assert_never(step)
+
+    def _fault(self, text: str, act: Callable[[], None]) -> None:
+        self._note(text)
+        self._figures[text.split()[0]] += 1
+        act()
+
+    def _hand_over(self, slot: int) -> None:
+        for node in self._nodes.values():
+            node.hand_over(slot)
+
+    def _crash(self, slot: int) -> None:
+        if slot in self._nodes:
+            self._nodes[slot].crash()
+            for client in self._clients:
+                client.disconnect(slot)
+
+    def _restart(self, slot: int) -> None:
+        if slot in self._nodes:
+            self._nodes[slot].restart()
+
+    # Members come and go.
+
+    def _speaker(self) -> Node | None:
+        """Whom an administrator would ask."""
+        return next(
+            (node for _, node in sorted(self._nodes.items()) if node.serve() is not None), None
+        )
+
+    def _lose(self, slot: int) -> None:
+        if len(self._nodes) > 1:
+            self._crash(slot)
+            self._nodes.pop(slot, None)
+            self._leaving.add(slot)
+
+    def _remove(self, slot: int) -> None:
+        speaker = self._speaker()
+        if slot not in self._leaving:
+            return
+        if speaker is None:
+            self._timeline.after(LOOK_MS, lambda: self._remove(slot))
+            return
+        self._note(f"node {speaker.slot}: removes slot {slot}")
+        speaker.remove_member(slot)
+        self._leaving.discard(slot)
+
+    def _put_back(self, slot: int) -> None:
+        node = self._nodes.get(slot)
+        if node is None:
+            return
+        known = [
+            seq_of(other.vector(), slot) for other in self._nodes.values() if other is not node
+        ]
+        if node.put_back(max(known, default=0)):
+            self._note(f"roll back {slot}")
+            self._figures["roll back"] += 1
+            for client in self._clients:
+                client.disconnect(slot)
+
+    def _dethroned(self, slot: int) -> None:
+        self._note(f"node {slot}: has an old database")
+        self._lose(slot)
+        new = max((*self._world.members, *self._joining)) + 1
+        self._joining.add(new)
+        self._timeline.after(LOOK_MS, lambda: self._remove(slot))
+        self._timeline.after(2 * LOOK_MS, lambda: self._join(new))
+
+    def _join(self, slot: int) -> None:
+        """A member is added; it begins to load when all others know of it."""
+        self._joining.add(slot)
+        speaker = self._speaker()
+        if speaker is not None:
+            speaker.add_member(slot)
+        source = self._nodes.get(self._plan.settings.seed % len(self._nodes), speaker)
+        if speaker is None or not all(node.knows_member(slot) for node in self._nodes.values()):
+            self._timeline.after(HEARTBEAT_MS, lambda: self._join(slot))
+            return
+        assert source is not None
+        if source.serve() is None:
+            source = speaker
+        self._world.members.append(slot)
+        self._nodes[slot] = self._node(slot)
+        self._joining.discard(slot)
+        self._note(f"node {slot}: joins, loads from {source.slot}")
+        self._nodes[slot].load_from(source.slot)
+
+    # What nodes and clients are given.
+
+    def _deliver(self, source: int, target: int, message: bytes) -> None:
+        node = self._nodes.get(target)
+        if node is not None:
+            node.receive(source, message)
+
+    def _committed(self, node: Node, ops: Sequence[Op]) -> None:
+        for op in ops:
+            self._note(f"node {node.slot}: {op.dot >> 5}.{op.dot & 31} {op.body}")
+        self._watch.committed(node, ops)
+
+    def _start(self, slot: int, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._nodes[slot].run(coroutine)
+
+    def _note(self, text: str) -> None:
+        self._history.append(f"{self._timeline.now / 1000:7.3f} {text}")
+
+    def _count(self) -> None:
+        self._figures.update(self._network.figures)
+        for node in self._nodes.values():
+            self._figures.update(node.figures())
+        watch = self._watch
+        self._figures.update(
+            {
+                "operations": len(watch.ops),
+                "exposures": watch.exposures,
+                "renumbered": watch.renumbered,
+                "UIDVALIDITY reissued": watch.reissued,
+                "judged by the oracle": watch.judged,
+            }
+        )
