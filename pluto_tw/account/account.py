@@ -133,7 +133,7 @@ class AccountSession:
             mailbox_id=mailbox_id(found.boxes[0].bid),
             uid_validity=UidValidity(found.v),
             uid_next=Uid(view.unext),
-            highest_modseq=ModSeq(max(view.hm, 1)),
+            highest_modseq=ModSeq(max(view.hm, self._replica.site.first_modseq)),
             messages=total(lambda tally: tally.messages),
             unseen=total(lambda tally: tally.unseen),
             deleted=total(lambda tally: tally.deleted),

@@ -28,7 +28,8 @@ IDLE_MAX: Final = 64
 _FETCHED: Final = 4096
 
 _LOAD: Final = """
-    SELECT p.uid, p.id, p.flags, p.keywords, p.msq, m.size, m.date, m.zone, m.body, m.pid, m.email
+    SELECT p.uid, p.id, p.flags, p.keywords, p.msq, m.size, m.date, m.zone, m.body, m.pid,
+        coalesce(m.email, m.pid)
     FROM placement p JOIN message m ON m.id = p.id
     WHERE p.box = ? AND p.uid > 0 AND p.era = ? AND p.key_bid IS ? AND p.key_gen IS ?
     ORDER BY p.id
@@ -111,21 +112,24 @@ class Columns:
         self._uids.extend(uids)
         self._rows.extend(numbers)
         self._boxes.extend((box,) * count)
-        pairs = self._pairs
-        found = list(zip(bits, keywords, strict=True))
-        for pair in dict.fromkeys(found):
-            if pair not in pairs:
-                self._number_pair(pair)
-        self._flags.extend([pairs[pair] for pair in found])
+        self._flags.extend(self._flag_numbers(bits, keywords))
         self._msqs.extend(msqs)
         self._sizes.extend(sizes)
         self._dates.extend(dates)
         self._zones.extend(zones)
         self._bodies.extend(bodies)
         self._pids += b"".join([pid.ljust(MOVED_OCTETS, b"\0") for pid in pids])
-        self._emails += b"".join(
-            [pid if email is None else email for pid, email in zip(pids, emails, strict=True)]
-        )
+        self._emails += b"".join(emails)
+
+    def _flag_numbers(self, bits: Sequence[int], keywords: Sequence[str | None]) -> list[int]:
+        pairs = self._pairs
+        found = list(zip(bits, keywords, strict=True))
+        for pair in set(found).difference(pairs):
+            self._number_pair(pair)
+        if not any(keywords):
+            of_bits = {number: pairs[number, None] for number in set(bits)}
+            return [of_bits[number] for number in bits]
+        return [pairs[pair] for pair in found]
 
     def _sort(self) -> None:
         """Brings all columns into the order of the UIDs."""

@@ -65,6 +65,8 @@ class Commits:
     @property
     def records(self) -> Records:
         """The newest state, staged changes included."""
+        if self._in_flight is None and self.staged.records.is_empty:
+            return self.stored
         return self.staged.records
 
     @property

@@ -48,8 +48,7 @@ class Mailbox:
         self.columns = columns
         self.log = log
         self.uid_next = Uid(uid_next)
-        #: 1 where nothing has ever happened: a client may bring no less. RFC 7162 §3.1.
-        self.highest_modseq = ModSeq(max(highest_modseq, 1))
+        self.highest_modseq = ModSeq(highest_modseq)
         self.derived: MutableMapping[Hashable, object] = {}
         self.listeners: list[Listener] = []
         #: Placements that vanished and that a session still shows.
@@ -125,7 +124,7 @@ class Mailbox:
         """The newest UIDNEXT and HIGHESTMODSEQ, after `tell`."""
         if not self.log.is_ended:
             self.uid_next = Uid(uid_next)
-            self.highest_modseq = ModSeq(max(highest_modseq, 1))
+            self.highest_modseq = ModSeq(max(highest_modseq, self.highest_modseq))
 
     def wake(self) -> None:
         """Wakes all sessions, some of which may leave, or make others leave."""

@@ -107,7 +107,8 @@ class Mailboxes:
         stored = self._commits().stored
         view = stored.get(VIEW, key) or View(key)
         log = Log(self._site.limits.log_changes_max)
-        mailbox = Mailbox(key, uid_validity, columns, log, view.unext, view.hm)
+        highest = max(view.hm, self._site.first_modseq)
+        mailbox = Mailbox(key, uid_validity, columns, log, view.unext, highest)
         for news in later:
             mailbox.tell(news.of(key), news.shown.get(key, ()))
         self._loaded[key] = mailbox

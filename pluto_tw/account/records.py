@@ -250,12 +250,16 @@ class StoredRecords:
             elif table.number in _WHOLE:
                 kept.update(records)
                 for key in [key for key, record in records.items() if record is None]:
-                    del kept[key]
+                    kept.pop(key, None)
+                    if table is VIEW:
+                        self.view_numbers.pop(key, None)
+                        self.recents.pop(key, None)
             else:
                 for key in records:
                     kept.pop(key, None)
         self._pending_count += outstanding
-        self._tallies.update(tallies)
+        boxes = self._kept[BOX.number]
+        self._tallies.update((bid, tally) for bid, tally in tallies.items() if bid in boxes)
         self.recents.update(recents)
         self.forget()
 
@@ -323,6 +327,12 @@ class StoredRecords:
         """From which UID on messages of the mailbox *key* are `\\Recent` to the next session."""
         return self.recents.get(key, 1)
 
+    def claim_recent(self, key: int, uid_next: int) -> None:
+        """All that is exposed in the mailbox *key* is `\\Recent` to nobody who comes next."""
+        self.recents[key] = uid_next
+        for box in self.boxes_at(key):
+            self._tallies[box.bid] = self.tally(box.bid).with_recent(0)
+
     def names(self) -> Iterator[str]:
         """The names of all boxes, dead ones included."""
         return iter(self._named)
@@ -368,14 +378,16 @@ class StoredRecords:
     # `Records`.
 
     def get(self, table: Table[K, R], key: K) -> R | None:
-        kept = self._kept[table.number]
+        number = table.number
+        kept = self._kept[number]
+        found: R | None
         if key in kept:
-            return cast("R | None", kept[key])
-        if table.number in _WHOLE:
-            return None
-        found = self._read(table.number, key) if self.account else None
-        kept[key] = found
-        return cast("R | None", found)
+            found = kept[key]
+        elif number in _WHOLE:
+            found = None
+        else:
+            found = kept[key] = self._read(number, key) if self.account else None
+        return found
 
     def _read(self, number: int, key: Any) -> Any:
         read = self._shard.read

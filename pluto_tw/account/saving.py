@@ -60,6 +60,8 @@ _NEW_VIEW: Final = """
     INSERT INTO view (unext, maxuid, hm, id, account, bid, gen) VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 _VIEW: Final = "UPDATE view SET unext = ?, maxuid = ?, hm = ? WHERE id = ?"
+_DROP_VANISHED: Final = "DELETE FROM vanished WHERE view = ?"
+_DROP_VIEW: Final = "DELETE FROM view WHERE id = ?"
 _RECENT: Final = "UPDATE view SET recent_from = ? WHERE id = ?"
 _NEW_MESSAGE: Final = """
     INSERT INTO message (id, account, pid, box, body, size, date, zone, stamp, dot, place, email)
@@ -130,12 +132,18 @@ class Saving:
             self._work, self._staged.records, self.account, self._stored.number_box
         )
         self._save_vanished()
-        gone = [bid for bid, box in self._staged.records.staged(BOX).items() if box is None]
-        self._work.add_rows(
-            _DROP_BOX,
-            [(number,) for bid in gone if (number := self._stored.box_numbers.get(bid))],
-        )
+        self._drop_views_and_boxes()
         return self._work
+
+    def _drop_views_and_boxes(self) -> None:
+        stored, records = self._stored, self._staged.records
+        keys = [key for key, view in records.staged(VIEW).items() if view is None]
+        views = [(number,) for key in keys if (number := stored.view_numbers.get(key))]
+        self._work.add_rows(_DROP_VANISHED, views)
+        self._work.add_rows(_DROP_VIEW, views)
+        bids = [bid for bid, box in records.staged(BOX).items() if box is None]
+        boxes = [(number,) for bid in bids if (number := stored.box_numbers.get(bid))]
+        self._work.add_rows(_DROP_BOX, boxes)
 
     # The account, its boxes and views.
 
@@ -185,7 +193,8 @@ class Saving:
         fresh: list[Row] = []
         rows: list[Row] = []
         for key, view in self._staged.records.staged(VIEW).items():
-            assert view is not None, "views stay"
+            if view is None:
+                continue
             number, is_new = self._stored.number_view(key)
             state = (view.unext, view.maxuid, view.hm, number)
             if is_new:

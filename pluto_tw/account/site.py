@@ -10,6 +10,7 @@ from pluto_tw.account.facts import KeptFacts
 from pluto_tw.account.log import CHANGES_MAX
 from pluto_tw.account.numbers import Numbers
 from pluto_tw.account.shard import Shard
+from pluto_tw.crdt.clock import next_stamp
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.mail.waiting import Waiting
 
@@ -59,6 +60,15 @@ class Site:
     def lowest_slot(self) -> int:
         """The first sequencer of a new account."""
         return min({self.slot, *self.others})
+
+    @property
+    def first_modseq(self) -> int:
+        """
+        HIGHESTMODSEQ where nothing has ever happened: the least of ours that a client may bring.
+
+        0 and 1 would mean that it knows nothing, and nobody could tell whose they are.
+        """
+        return next_stamp(1, 0, self.slot)
 
 
 class Ground:

@@ -34,6 +34,24 @@ class News:
         return self.changes.get(key, ())
 
 
+class Overlay(Transaction):
+    """The records of several transactions over *below*, one after the other."""
+
+    def __init__(self, below: Records) -> None:
+        super().__init__(below, 0, 0, 0)
+
+    def merge(self, tx: Transaction) -> None:
+        """Adds what *tx* staged, which was computed on this as it is."""
+        for table in TABLES:
+            any_table = cast("Table[Any, Any]", table)
+            theirs = tx.staged(any_table)
+            if not theirs:
+                continue
+            self._staged[table.number].update(theirs)
+            for key in [key for key, record in theirs.items() if record is None]:
+                self.delete(any_table, key)
+
+
 class Staged:
     """What goes into one commit, over *stored* and, if given, over *below*."""
 
@@ -42,7 +60,7 @@ class Staged:
         self._below = below
         under: Records = stored if below is None else below.records
         #: The records, to compute the next event on.
-        self.records: Transaction = Transaction(under, 0, 0, 0)
+        self.records: Overlay = Overlay(under)
         self.tallies: dict[int, Tally] = {}
         #: By key, as `StoredRecords.recents`.
         self.recents: dict[int, int] = {}
@@ -78,13 +96,7 @@ class Staged:
     def add(self, tx: Transaction, received: Sequence[Received] = ()) -> None:
         """Adds the event *tx*, which was computed on `records` as they are."""
         counted = count(tx, self.tally, self.recent_from)
-        for table in TABLES:
-            any_table = cast("Table[Any, Any]", table)
-            for key, record in tx.staged(any_table).items():
-                if record is None:
-                    self.records.delete(any_table, key)
-                else:
-                    self.records.put(any_table, key, record)
+        self.records.merge(tx)
         self.tallies.update(counted.tallies)
         self.quota_messages += counted.messages
         self.quota_octets += counted.octets
@@ -106,10 +118,12 @@ class Staged:
                 if box is not None and box.home == key and is_exposed(placement, box):
                     above[placement.box] = above.get(placement.box, 0) + 1
         for box in self._stored.boxes_at(key):
-            tally = self.tally(box.bid)
-            recent = above.get(box.bid, 0)
-            if tally.recent != recent:
-                self.tallies[box.bid] = tally.with_recent(recent)
+            bid = box.bid
+            self.tallies[bid] = self.tally(bid).with_recent(above.get(bid, 0))
+            for staged in uncommitted:
+                if bid in staged.tallies:
+                    staged.tallies[bid] = staged.tallies[bid].with_recent(above.get(bid, 0))
+        self._stored.claim_recent(key, uid_next)
 
     def rebase(self) -> None:
         """What lay below is durable, and in the records that were stored."""

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 from msgspec.structs import replace
 
-from pluto_tw.account.rows import keywords_in
-from pluto_tw.crdt.predicates import flags_of, is_exposed
+from pluto_tw.account.rows import DELETED_BIT, SEEN_BIT, flag_columns, keywords_of
+from pluto_tw.crdt.predicates import is_exposed
 from pluto_tw.crdt.records import BOX, PENDING, PLACEMENT, Box, Placement
 from pluto_tw.crdt.transaction import Transaction
-from pluto_tw.mail.flags import DELETED, SEEN, Flag, flag_key
+from pluto_tw.mail.flags import Flag, flag_key
 
 
 class Tally(Struct, frozen=True):
@@ -92,83 +92,99 @@ def count(
     *tally_of* gives the tally of a box before it, *recent_from* for a mailbox's key the first UID
     that is `\\Recent` to whoever comes next.
     """
-    counted = Counted()
-    boxes: dict[int, _Box] = {}
-    below = tx.below
-    for bid, box in tx.staged(BOX).items():
-        before = below.get(BOX, bid)
-        if before is not None and (box is None or box.home != before.home or box.era != before.era):
-            left = _box(tx, boxes, bid, tally_of)
-            counted.messages -= left.messages
-            counted.octets -= left.octets
-            left.left = True
-            left.messages = left.octets = left.unseen = left.deleted = left.recent = 0
-    placements = tx.staged(PLACEMENT)
-    pending = tx.staged(PENDING)
-    for pid, after in placements.items():
-        _count(counted, tx, boxes, pid, after, tally_of, recent_from)
-    for pid in pending:
-        if pid not in placements:
-            _count(counted, tx, boxes, pid, below.get(PLACEMENT, pid), tally_of, recent_from)
-    for bid, found in boxes.items():
-        tally = found.tally()
-        if tally != tally_of(bid):
-            counted.tallies[bid] = tally
-    return counted
+    return _Count(tx, tally_of, recent_from).count()
 
 
-def _count(
-    counted: Counted,
-    tx: Transaction,
-    boxes: dict[int, _Box],
-    pid: bytes,
-    after: Placement | None,
-    tally_of: Callable[[int], Tally],
-    recent_from: Callable[[int], int],
-) -> None:
-    before = tx.below.get(PLACEMENT, pid)
-    placement = after if after is not None else before
-    if placement is None:
-        return
-    box = _box(tx, boxes, placement.box, tally_of)
-    was = before is not None and box.before is not None and is_exposed(before, box.before)
-    was_counted = was and not box.left
-    if was_counted and before is not None and box.before is not None:
-        _add(box, before, -1, before.uid >= recent_from(box.before.home))
-    now = after is not None and box.after is not None and is_exposed(after, box.after)
-    if now and after is not None and box.after is not None:
-        home = box.after.home
-        _add(box, after, 1, after.uid >= recent_from(home))
-        counted.shown.setdefault(home, []).append(after)
-        _note_keywords(box, after)
-    waited = before is not None and tx.below.get(PENDING, pid) is not None
-    waits = after is not None and tx.get(PENDING, pid) is not None
-    # Of a box that left, what was exposed is gone from the sum already.
-    more = int(now or waits) - int(was_counted or (waited and not was))
-    if more:
-        counted.messages += more
-        counted.octets += more * placement.size
+class _Count:
+    """One run of `count`."""
 
+    def __init__(
+        self,
+        tx: Transaction,
+        tally_of: Callable[[int], Tally],
+        recent_from: Callable[[int], int],
+    ) -> None:
+        self._tx = tx
+        self._tally_of = tally_of
+        self._recent_from = recent_from
+        self._counted = Counted()
+        self._boxes: dict[int, _Box] = {}
+        self._recents: dict[int, int] = {}
+        #: Mostly nothing is outstanding, and nobody has to look.
+        self._has_pending = bool(tx.staged(PENDING) or tx.below.pending(0, 1) or tx.pending(0, 1))
 
-def _box(
-    tx: Transaction, boxes: dict[int, _Box], bid: int, tally_of: Callable[[int], Tally]
-) -> _Box:
-    found = boxes.get(bid)
-    if found is None:
-        tally = tally_of(bid)
-        found = boxes[bid] = _Box(
-            tx.below.get(BOX, bid),
-            tx.get(BOX, bid),
-            False,
-            tally.messages,
-            tally.octets,
-            tally.unseen,
-            tally.deleted,
-            tally.recent,
-            list(tally.keywords),
-            {flag_key(keyword) for keyword in tally.keywords},
-        )
-    return found
+    def count(self) -> Counted:
+        tx, counted = self._tx, self._counted
+        for bid, box in tx.staged(BOX).items():
+            before = tx.below.get(BOX, bid)
+            if before is not None and (
+                box is None or box.home != before.home or box.era != before.era
+            ):
+                left = self._box(bid)
+                counted.messages -= left.messages
+                counted.octets -= left.octets
+                left.left = True
+                left.messages = left.octets = left.unseen = left.deleted = left.recent = 0
+        placements = tx.staged(PLACEMENT)
+        for pid, after in placements.items():
+            self._placement(pid, tx.below.get(PLACEMENT, pid), after)
+        for pid in tx.staged(PENDING):
+            if pid not in placements:
+                found = tx.below.get(PLACEMENT, pid)
+                self._placement(pid, found, found)
+        for bid, found_box in self._boxes.items():
+            tally = found_box.tally()
+            if tally != self._tally_of(bid):
+                counted.tallies[bid] = tally
+        return counted
+
+    def _placement(self, pid: bytes, before: Placement | None, after: Placement | None) -> None:
+        placement = after or before
+        if placement is None:
+            return
+        box = self._box(placement.box)
+        was = before is not None and box.before is not None and is_exposed(before, box.before)
+        was_counted = was and not box.left
+        if was_counted and before is not None and box.before is not None:
+            _add(box, before, -1, before.uid >= self._recent(box.before.home))
+        now = after is not None and box.after is not None and is_exposed(after, box.after)
+        if now and after is not None and box.after is not None:
+            home = box.after.home
+            _add(box, after, 1, after.uid >= self._recent(home))
+            self._counted.shown.setdefault(home, []).append(after)
+        waited = waits = False
+        if self._has_pending:
+            waited = before is not None and self._tx.below.get(PENDING, pid) is not None
+            waits = after is not None and self._tx.get(PENDING, pid) is not None
+        # Of a box that left, what was exposed is gone from the sum already.
+        more = (now or waits) - (was_counted or (waited and not was))
+        if more:
+            self._counted.messages += more
+            self._counted.octets += more * placement.size
+
+    def _recent(self, key: int) -> int:
+        found = self._recents.get(key)
+        if found is None:
+            found = self._recents[key] = self._recent_from(key)
+        return found
+
+    def _box(self, bid: int) -> _Box:
+        found = self._boxes.get(bid)
+        if found is None:
+            tally = self._tally_of(bid)
+            found = self._boxes[bid] = _Box(
+                self._tx.below.get(BOX, bid),
+                self._tx.get(BOX, bid),
+                False,
+                tally.messages,
+                tally.octets,
+                tally.unseen,
+                tally.deleted,
+                tally.recent,
+                list(tally.keywords),
+                {flag_key(keyword) for keyword in tally.keywords},
+            )
+        return found
 
 
 def _add(box: _Box, placement: Placement, sign: int, recent: bool) -> None:
@@ -176,20 +192,14 @@ def _add(box: _Box, placement: Placement, sign: int, recent: bool) -> None:
     box.octets += sign * placement.size
     if recent:
         box.recent += sign
-    entries = placement.entries
-    if not entries:
+    bits, keywords = flag_columns(placement.entries)
+    if not bits & SEEN_BIT:
         box.unseen += sign
-        return
-    flags = flags_of(entries)
-    if SEEN not in flags:
-        box.unseen += sign
-    if DELETED in flags:
+    if bits & DELETED_BIT:
         box.deleted += sign
-
-
-def _note_keywords(box: _Box, placement: Placement) -> None:
-    for keyword in keywords_in(placement.entries) if placement.entries else ():
-        key = flag_key(keyword)
-        if key not in box.keys:
-            box.keys.add(key)
-            box.keywords.append(keyword)
+    if keywords is not None and sign > 0:
+        for keyword in keywords_of(keywords):
+            key = flag_key(keyword)
+            if key not in box.keys:
+                box.keys.add(key)
+                box.keywords.append(keyword)

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Accounts on SQLite in memory, for tests: one node or several, on the test's clock."""
 
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -14,57 +12,57 @@ from pluto_tw.account.site import Ground, Limits, Site
 from pluto_tw.account.store import Store
 from pluto_tw.mail.waiting import ThreadHop
 from pluto_tw.net.waiting import ReactorWaiting
-from tests.support.hop import SynchronousHop
+from tests.support.hop import HeldHop, SynchronousHop
 
 #: When the clock of a test is at 0: 2026-01-01 00:00:00 UTC.
 START_SECONDS = 1_767_225_600.0
 
+ANY_LIMITS = Limits()
+
 
 class Node:
-    """A node with one shard on *database*: its store can be stopped, killed and started again."""
+    """A node with one shard on *database*: it can be stopped, killed and started again."""
 
-    def __init__(
-        self,
-        clock: Clock,
-        database: Database,
-        *,
-        slot: int = 0,
-        others: Sequence[int] = (),
-        limits: Limits = Limits(),
-        heard: Callable[[], frozenset[int]] = frozenset,
-        writer: ThreadHop | None = None,
-    ) -> None:
-        self.waiting = ReactorWaiting(clock, lambda: START_SECONDS + clock.seconds())
+    def __init__(self, database: Database, site: Site, subnet: str = "subnet") -> None:
         self.database = database
-        self.site = Site(slot, self.waiting, frozenset(others), heard, limits=limits)
-        self.writer = writer
-        self.start()
+        self.site = site
+        self._subnet = subnet
+        self.restart()
 
-    def start(self) -> None:
-        hop = SynchronousHop()
-        self.shard = Shard(self.database, self.waiting, self.writer or hop, [hop])
-        _now(self.shard.start())
+    def restart(self, hop: HeldHop | None = None) -> None:
+        """
+        Starts it, on what is in the database: after `stop`, or as after a crash.
+
+        With *hop* commits and loads wait until it is told to go on.
+        """
+        with_hop: ThreadHop = SynchronousHop() if hop is None else hop
+        self.shard = Shard(self.database, self.site.waiting, with_hop, [with_hop])
+        starting = Deferred.fromCoroutine(self.shard.start())
+        if hop is not None:
+            hop.finish()
+        assert starting.called and starting.result is None, starting
         self.ground = Ground(self.shard)
-        self.store = Store("subnet", self.site, [self.ground], ".")
+        self.store = Store(self._subnet, self.site, [self.ground], ".")
 
     def stop(self) -> None:
-        """In an orderly way."""
-        _now(self.store.close())
-        _now(self.shard.close())
-
-    def limit(self, limits: Limits) -> None:
-        """Limits for accounts that are not in memory yet."""
-        self.site = replace(self.site, limits=limits)
-        self.store = Store("subnet", self.site, [self.ground], ".")
+        """Stops it in an orderly way."""
+        for work in (self.store.close(), self.shard.close()):
+            stopping = Deferred.fromCoroutine(work)
+            assert stopping.called and stopping.result is None, stopping
 
 
-def in_memory(clock: Clock) -> Node:
-    """A node alone, on a new database."""
-    return Node(clock, MemoryDatabase("memory", bytes(16)))
+def site_of(
+    clock: Clock,
+    slot: int = 0,
+    others: Iterable[int] = (),
+    limits: Limits = ANY_LIMITS,
+    heard: Callable[[], frozenset[int]] = frozenset,
+) -> Site:
+    """A site on the test's *clock*."""
+    waiting = ReactorWaiting(clock, lambda: START_SECONDS + clock.seconds())
+    return Site(slot, waiting, frozenset(others), heard, limits=limits)
 
 
-def _now(work: Coroutine[Any, Any, object]) -> None:
-    done = Deferred.fromCoroutine(work)
-    failures: list[object] = []
-    done.addErrback(failures.append)
-    assert done.called and not failures, failures
+def in_memory(clock: Clock, limits: Limits = ANY_LIMITS) -> Node:
+    """A node that is alone, on a new database in memory."""
+    return Node(MemoryDatabase("memory", bytes(16)), site_of(clock, limits=limits))

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The account on SQLite, alone and its own sequencer, keeps the contract of the ports."""
 
+from pluto_tw.account.log import CHANGES_MAX
 from pluto_tw.account.site import Limits
 from pluto_tw.imap.ports import Account
 from tests.account.accounts import Node, in_memory
 from tests.contract import appends, histories, logs, names, views, writes
 from tests.contract.case import ANY, AccountCase, Wanted
+from tests.support.hop import HeldHop
 
 
 class OnSqlite(AccountCase):
@@ -17,35 +19,52 @@ class OnSqlite(AccountCase):
     def setUp(self) -> None:
         super().setUp()
         self.nodes: dict[Wanted, Node] = {}
-        self.made = 0
+        self.users: dict[Account, tuple[Wanted, str]] = {}
 
     def node(self, wanted: Wanted) -> Node:
-        node = self.nodes.get(wanted)
-        if node is None:
-            node = self.nodes[wanted] = in_memory(self.clock)
-            defaults = Limits()
+        """The node whose accounts are as *wanted*."""
+        if wanted not in self.nodes:
             changes = wanted.log_changes_max
-            node.limit(
-                Limits(
-                    quota_octets_max=wanted.octets_max,
-                    log_changes_max=defaults.log_changes_max if changes is None else changes,
-                )
+            limits = Limits(
+                quota_octets_max=wanted.octets_max,
+                log_changes_max=CHANGES_MAX if changes is None else changes,
             )
-        return node
+            self.nodes[wanted] = self.make_node(limits)
+        return self.nodes[wanted]
+
+    def make_node(self, limits: Limits) -> Node:
+        return in_memory(self.clock, limits)
 
     def make_account(self, wanted: Wanted = ANY) -> Account:
-        self.made += 1
-        user = f"user{self.made}"
+        return self.session(wanted, f"user{len(self.users)}")
+
+    def another_session(self, account: Account) -> Account:
+        return self.session(*self.users[account])
+
+    def session(self, wanted: Wanted, user: str) -> Account:
         account = self.node(wanted).store.session(user, user)
-        self.users = getattr(self, "users", {})
         self.users[account] = (wanted, user)
         return account
 
-    def another_session(self, account: Account) -> Account:
-        wanted, user = self.users[account]
-        other = self.node(wanted).store.session(user, user)
-        self.users[other] = (wanted, user)
-        return other
+
+class Slow(OnSqlite):
+    """Accounts whose commits and loads really wait."""
+
+    histories = 5
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.hop = HeldHop()
+        self.addCleanup(self.hop.finish)
+
+    def make_node(self, limits: Limits) -> Node:
+        node = in_memory(self.clock, limits)
+        node.restart(self.hop)
+        return node
+
+    def drive(self) -> None:
+        super().drive()
+        self.hop.finish()
 
 
 class NamesTests(OnSqlite, names.NamesContract):
@@ -69,4 +88,28 @@ class WritesTests(OnSqlite, writes.WritesContract):
 
 
 class HistoriesTests(OnSqlite, histories.HistoriesContract):
+    pass
+
+
+class SlowNamesTests(Slow, names.NamesContract):
+    pass
+
+
+class SlowAppendsTests(Slow, appends.AppendsContract):
+    pass
+
+
+class SlowLogsTests(Slow, logs.LogsContract):
+    pass
+
+
+class SlowViewsTests(Slow, views.ViewsContract):
+    pass
+
+
+class SlowWritesTests(Slow, writes.WritesContract):
+    pass
+
+
+class SlowHistoriesTests(Slow, histories.HistoriesContract):
     pass
