@@ -12,7 +12,7 @@ Whether a name and a password are a user's: the one place where that is decided.
 """
 
 import hmac
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from functools import partial
 from typing import Final
 
@@ -33,6 +33,12 @@ SUCCESSES_KEPT: Final = 20_000
 
 #: Longer ones are wrong without a check. Some hashes take time in proportion to it.
 PASSWORD_OCTETS_MAX: Final = 1024
+
+#: Attempts that wait or are checked, in all and from one network. Clients that are gone count as
+#: well, since nobody can be asked whether they are: without a bound, who connects, tries and leaves
+#: would fill the queue that all others stand in.
+ATTEMPTS_MAX: Final = 5000
+NETWORK_ATTEMPTS_MAX: Final = 500
 
 #: Who is slowed down waits in an open connection for so long at most, then is refused for now.
 #: Below the 60 s that a connection may take to log in.
@@ -64,6 +70,8 @@ class Authenticator:
         self._successes: OrderedDict[bytes, float] = OrderedDict()
         #: Who else waits for the check of an attempt.
         self._running: dict[tuple[bytes, str | None], list[Promise[bool]]] = {}
+        #: By network, those of no network included.
+        self._attempts: Counter[str | None] = Counter()
 
     async def check(self, name: bytes, password: bytes, network: str | None) -> User:
         """
@@ -83,7 +91,11 @@ class Authenticator:
         if user is not None and self._succeeded_lately(attempt):
             self._slowdown.succeeded(network, user.key)
             return user
-        matches = await self._check_once(attempt, kept, password, network, key)
+        self._enter(network)
+        try:
+            matches = await self._check_once(attempt, kept, password, network, key)
+        finally:
+            self._leave(network)
         if user is None or not matches:
             raise _refusal()
         self._remember(attempt)
@@ -122,10 +134,18 @@ class Authenticator:
         """Whether *kept* is *password*, after the wait that earlier failures cost."""
         until = self._waiting.seconds() + WAIT_SECONDS_MAX
         while True:
+            wait = self._slowdown.wait(network, key)
+            if wait > 0:
+                if self._waiting.seconds() + wait > until:
+                    raise No(UNAVAILABLE, "too many logins have failed, try again later")
+                promise: Promise[None] = self._waiting.promise()
+                self._waiting.later(wait, partial(promise.fire, None))
+                await promise
+                continue
             hop = await self._threads.take()
             try:
-                wait = self._slowdown.wait(network, key)
-                if wait <= 0:
+                # Others may have failed while this one stood in the queue.
+                if self._slowdown.wait(network, key) <= 0:
                     matches = await hop.call(partial(_matches, kept, password_forms(password)))
                     if matches and key is not None:
                         self._slowdown.succeeded(network, key)
@@ -134,11 +154,18 @@ class Authenticator:
                     return matches
             finally:
                 self._threads.release(hop)
-            if self._waiting.seconds() + wait > until:
-                raise No(UNAVAILABLE, "too many logins have failed, try again later")
-            promise: Promise[None] = self._waiting.promise()
-            self._waiting.later(wait, partial(promise.fire, None))
-            await promise
+
+    def _enter(self, network: str | None) -> None:
+        """Counts an attempt, or refuses it for now."""
+        excess = network is not None and self._attempts[network] >= NETWORK_ATTEMPTS_MAX
+        if excess or self._attempts.total() >= ATTEMPTS_MAX:
+            raise No(UNAVAILABLE, "too many logins at once, try again later")
+        self._attempts[network] += 1
+
+    def _leave(self, network: str | None) -> None:
+        self._attempts[network] -= 1
+        if not self._attempts[network]:
+            del self._attempts[network]
 
     def _digest(self, *parts: bytes) -> bytes:
         """A keyed hash of *parts*, different for parts that only joined are the same."""

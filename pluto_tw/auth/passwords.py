@@ -26,6 +26,9 @@ import argon2
 import bcrypt
 from passlib.hash import sha512_crypt
 
+from pluto_tw.mail.codes import UNAVAILABLE
+from pluto_tw.mail.errors import No
+
 #: What each scheme may cost at most, so that one entry cannot stop all logins: a second or two.
 ARGON2_KIBIBYTES_MAX: Final = 1024 * 1024
 ARGON2_PASSES_MAX: Final = 50
@@ -49,7 +52,11 @@ class PasswordHash(Protocol):
     text: str
 
     def matches(self, password: bytes) -> bool:
-        """Whether *password* is the one; it takes as long if it is not. Blocks."""
+        """
+        Whether *password* is the one; it takes as long if it is not. Blocks.
+
+        No(UNAVAILABLE) if that cannot be found out now.
+        """
 
 
 class _Entry:
@@ -140,8 +147,11 @@ def _argon2id(text: str) -> Callable[[bytes], bool]:
     def check(password: bytes) -> bool:
         try:
             return argon2.low_level.verify_secret(kept, password, argon2.Type.ID)
-        except argon2.exceptions.VerificationError:
+        except argon2.exceptions.VerifyMismatchError:
             return False
+        except argon2.exceptions.VerificationError as error:
+            # For want of memory; nobody is to be told that the password was wrong.
+            raise No(UNAVAILABLE, "passwords cannot be checked now") from error
 
     return check
 

@@ -71,7 +71,7 @@ class Presence:
         limits = self.limits
         if self.connections >= limits.connections_max:
             return self._excess(Limit.CONNECTIONS, limits.connections_max, None)
-        network = self._network(address)
+        network = self.network_of(address)
         if network is not None:
             if self._networks[network] >= limits.address_connections_max:
                 return self._excess(Limit.ADDRESS, limits.address_connections_max, network)
@@ -83,7 +83,7 @@ class Presence:
         """A connection from *address* that entered is gone."""
         self.connections -= 1
         self._met.discard((Limit.CONNECTIONS, None))
-        network = self._network(address)
+        network = self.network_of(address)
         if network is not None:
             self._subtract(self._networks, Limit.ADDRESS, network)
 
@@ -101,18 +101,7 @@ class Presence:
         """A connection of *user* that was counted is gone."""
         self._subtract(self._users, Limit.USER, user)
 
-    def _excess(self, limit: Limit, maximum: int, key: str | None) -> Excess:
-        first = (limit, key) not in self._met
-        self._met.add((limit, key))
-        return Excess(limit, maximum, first)
-
-    def _subtract(self, counts: Counter[str], limit: Limit, key: str) -> None:
-        self._met.discard((limit, key))
-        counts[key] -= 1
-        if not counts[key]:
-            del counts[key]
-
-    def _network(self, address: str) -> str | None:
+    def network_of(self, address: str) -> str | None:
         """What *address* is counted as; None if it is not: a UNIX socket, an unlimited network."""
         try:
             ip = ip_address(address)
@@ -125,3 +114,14 @@ class Presence:
         if isinstance(ip, IPv6Address):
             return str(ip_network((int(ip), IPV6_PREFIX_BITS), strict=False))
         return str(ip)
+
+    def _excess(self, limit: Limit, maximum: int, key: str | None) -> Excess:
+        first = (limit, key) not in self._met
+        self._met.add((limit, key))
+        return Excess(limit, maximum, first)
+
+    def _subtract(self, counts: Counter[str], limit: Limit, key: str) -> None:
+        self._met.discard((limit, key))
+        counts[key] -= 1
+        if not counts[key]:
+            del counts[key]

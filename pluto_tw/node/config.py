@@ -115,6 +115,8 @@ class Configuration:
     file: Path
     imap: Imap
     workers: Mapping[str, Worker]
+    #: Whether the file could be read as TOML.
+    is_readable: bool
     problems: Problems = field(compare=False)
 
     def worker(self, name: str) -> Worker | None:
@@ -122,6 +124,9 @@ class Configuration:
         found = self.workers.get(name)
         if found is None:
             found = next((w for w in self.workers.values() if w.name == name), None)
+        if found is None and not self.is_readable:
+            # The file has its own mistake; that nothing was found in it is none besides.
+            return None
         if found is None:
             known = ", ".join(f"{w.key} ({w.name})" for w in self.workers.values()) or "none"
             self.problems.errors.append(
@@ -141,7 +146,8 @@ def find(place: str | None) -> Path:
 def load(file: Path) -> Configuration:
     """Reads *file*; never raises, since `problems` tell all."""
     problems = Problems()
-    top = Table(problems, file, "", keys.TOP, _parse(file, problems))
+    content = _parse(file, problems)
+    top = Table(problems, file, "", keys.TOP, {} if content is None else content)
     top.take(keys.ROOT_CERT)
     imap = _imap(top)
     names: dict[str, str] = {}
@@ -149,10 +155,10 @@ def load(file: Path) -> Configuration:
     workers = _workers(top, names)
     _storage(top, names)
     top.finish()
-    return Configuration(file, imap, workers, problems)
+    return Configuration(file, imap, workers, content is not None, problems)
 
 
-def _parse(file: Path, problems: Problems) -> dict[str, Any]:
+def _parse(file: Path, problems: Problems) -> dict[str, Any] | None:
     try:
         content: dict[str, Any] = toml.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -164,7 +170,7 @@ def _parse(file: Path, problems: Problems) -> dict[str, Any]:
         problems.unusable(file, [f"not TOML: {error}"])
     else:
         return content
-    return {}
+    return None
 
 
 def _empty(above: Table, name: str, section: Section) -> Table:

@@ -19,8 +19,9 @@ from zope.interface import implementer
 #: Names that each line has; a field of an event that is called so stands behind an underscore.
 _OWN: Final = frozenset({"time", "level", "source", "message", "traceback"})
 
-#: Fields that Twisted adds for observers of the older kind.
+#: Fields that Twisted adds for observers of the older kind, and those of events of that kind.
 _OLDER: Final = frozenset({"format", "isError", "system", "failure", "why"})
+_OLDER_EVENT: Final = _OLDER | {"message", "time"}
 
 _RANK: Final = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
 
@@ -60,8 +61,9 @@ def line(event: LogEvent) -> str:
         "source": event.get("log_namespace", ""),
         "message": formatEvent(event),
     }
+    older = _OLDER_EVENT if told["source"] == "log_legacy" else _OLDER
     for name, value in event.items():
-        if not name.startswith("log_") and name not in _OLDER:
+        if not name.startswith("log_") and name not in older:
             told[f"_{name}" if name in _OWN else name] = value
     failure = event.get("log_failure")
     if failure is not None:

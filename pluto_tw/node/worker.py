@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred, succeed
@@ -25,6 +25,7 @@ from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.failure import Failure
 
+from pluto_tw.account.soundness import StoreRefused
 from pluto_tw.auth.authenticator import Authenticator
 from pluto_tw.auth.hashing import HashingThreads
 from pluto_tw.auth.slowdown import Slowdown
@@ -42,6 +43,7 @@ from pluto_tw.net.threads import PoolHop
 from pluto_tw.net.tls import ServerContexts
 from pluto_tw.net.waiting import ReactorWaiting
 from pluto_tw.node import descriptors
+from pluto_tw.node.accounts import StoredAccounts
 from pluto_tw.node.identity import Identity, IdentityRefused, found, read, write
 from pluto_tw.node.log import JsonLines
 from pluto_tw.node.notify import notify
@@ -63,27 +65,6 @@ BACKLOG: Final = 1024
 IDENTITY_FILE: Final = "identity"
 
 
-class Accounts(Protocol):
-    """The mail of all users of this replica."""
-
-    async def start(self) -> None:
-        """Opens it. Raises `Refused`."""
-
-    async def open(self, user: User) -> Account:
-        """The account of *user*, for one session. No(UNAVAILABLE)."""
-
-    async def close(self) -> None:
-        """Commits what is queued and closes it; after the last session has ended."""
-
-
-class Refused(Exception):
-    """The store must not be served; the text says why and what to do."""
-
-
-#: Makes the accounts of a replica whose files are in a directory.
-MakeAccounts = Callable[[Path, Identity, ReactorWaiting], Accounts]
-
-
 class WorkerService(Service):
     """
     A worker, from a configuration that was read already.
@@ -96,7 +77,6 @@ class WorkerService(Service):
         self,
         reactor: Any,
         prepare: Callable[[], Prepared],
-        make_accounts: MakeAccounts,
         lines: JsonLines,
         level: str | None,
         watch: Callable[[Callable[[], None]], Callable[[], None]],
@@ -104,7 +84,6 @@ class WorkerService(Service):
     ) -> None:
         self._reactor = reactor
         self._prepare = prepare
-        self._make_accounts = make_accounts
         self._lines = lines
         self._level = level
         self._watch = watch
@@ -127,10 +106,10 @@ class WorkerService(Service):
         pair = self._prepared.pair
         self._contexts = None if pair is None else ServerContexts([pair])
         self._unwatch: Callable[[], None] | None = None
-        self._accounts: Accounts | None = None
+        self._accounts: StoredAccounts | None = None
         self._factory: ImapFactory | None = None
         self._port: Any = None
-        self._started: Deferred[None] = succeed(None)
+        self._start_ended: Deferred[None] = succeed(None)
         self._set_level()
 
     # What Twisted calls.
@@ -147,8 +126,12 @@ class WorkerService(Service):
         self._unwatch = self._watch(self.reload)
         for hop in self._hops:
             hop.start()
-        self._started = Deferred.fromCoroutine(self._start())
-        self._started.addErrback(self._failed)
+        self._start_ended = Deferred.fromCoroutine(self._start())
+        self._start_ended.addErrback(self._failed)
+
+    async def started(self) -> None:
+        """Returns when the start has come to its end, whatever that was."""
+        await self._start_ended
 
     def stopService(self) -> Deferred[None]:
         """Fires when all is at rest, or the process ends with a status of 1."""
@@ -162,7 +145,7 @@ class WorkerService(Service):
                 limit.cancel()
             return result
 
-        return stopped.addBoth(done)
+        return stopped.addBoth(done).addErrback(self._stop_broke)
 
     # What the service manager asks for.
 
@@ -181,6 +164,7 @@ class WorkerService(Service):
             self._contexts.replace([prepared.pair])
         self._set_level()
         self._warn()
+        self._allow_descriptors()
         if _fixed(before) != _fixed(prepared):
             # What is compared next time must be what this process runs with.
             self._prepared = replace(prepared, worker=before.worker, listen=before.listen)
@@ -207,9 +191,15 @@ class WorkerService(Service):
         self._warn()
         self._allow_descriptors()
         own, path = self._identity()
-        accounts = self._make_accounts(prepared.store_root, own, self._waiting)
-        await accounts.start()
-        self._accounts = accounts
+        self._accounts = StoredAccounts(
+            self._reactor,
+            prepared.store_root,
+            own,
+            self._waiting,
+            prepared.imap.separator,
+            secrets.token_bytes,
+        )
+        await self._accounts.start()
         if not own.complete:
             write(path, own.completed())
         factory = self._factory = self._make_factory()
@@ -286,13 +276,13 @@ class WorkerService(Service):
             )
             raise No(UNAVAILABLE, "this account is served elsewhere")
         assert self._accounts is not None, "nobody listens before the store is open"
-        return await self._accounts.open(user)
+        return self._accounts.session(user)
 
     async def _stop(self) -> None:
         log.info("stopping", event="stopping")
         if self._unwatch is not None:
             self._unwatch()
-        await self._started
+        await self.started()
         if self._port is not None:
             await maybeDeferred(self._port.stopListening)
         if self._factory is not None:
@@ -305,12 +295,17 @@ class WorkerService(Service):
 
     def _failed(self, failure: Failure) -> None:
         """The start has failed: the process ends, and its supervisor sees that it failed."""
-        if failure.check(Refused, IdentityRefused, CannotListenError, OSError):
+        if failure.check(StoreRefused, IdentityRefused, CannotListenError, OSError):
             log.critical("{reason}", event="start-refused", reason=str(failure.value))
         else:
             log.failure("the start failed: this is a bug", failure, event="start-failed")
         self._reactor.addSystemEventTrigger("after", "shutdown", self._leave, 1)
         self._reactor.callWhenRunning(self._reactor.stop)
+
+    def _stop_broke(self, failure: Failure) -> None:
+        log.failure("the stop failed: this is a bug", failure, event="stop-failed")
+        # Threads that still run would keep the process for ever.
+        self._leave(1)
 
     def _stop_failed(self) -> None:
         log.critical(

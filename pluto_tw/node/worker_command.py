@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The command `twistd pluto-worker`: its options, and the service that they describe."""
 
+import os
 import sys
 import time
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TextIO
 
 from twisted.application.service import IService
 from twisted.python import usage
 
-from pluto_tw.node.accounts import make_accounts
 from pluto_tw.node.config import find
 from pluto_tw.node.hangup import watch_hangup
 from pluto_tw.node.keys import LOG_LEVELS
@@ -41,19 +42,35 @@ class Options(usage.Options):
 def makeService(options: Options) -> IService:
     """The worker's service. Ends the process if it cannot be; standard error says why."""
     reactor = _reactor()
+    assert options.parent is not None, "a command of `twistd`"
     # Now, since `twistd` may go to another directory as a daemon.
     file = find(options["config"]).absolute()
     try:
         return WorkerService(
             reactor,
             lambda: prepare(file, options["name"], time.time()),
-            partial(make_accounts, reactor),
-            JsonLines(sys.stdout),
+            JsonLines(_stream(options.parent)),
             options["loglevel"],
             partial(watch_hangup, reactor),
         )
     except ConfigurationRefused as refused:
         raise SystemExit("\n".join(refused.errors)) from None
+
+
+def _stream(twistd: Mapping[str, Any]) -> TextIO:
+    """
+    Where the log goes, by the options of `twistd` itself: standard output, unless a file is named
+    or the process becomes a daemon, whose standard output leads nowhere.
+    """
+    name = twistd["logfile"] or ("-" if twistd["nodaemon"] else "twistd.log")
+    if name == "-":
+        return sys.stdout
+    # Never closed: the last event is that of the end. Opened by its owner's eyes only.
+    return open(name, "a", encoding="utf-8", opener=_open_private)
+
+
+def _open_private(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_CLOEXEC, 0o600)
 
 
 def _reactor() -> Any:

@@ -262,3 +262,23 @@ class FailureTests(AuthenticatorCase):
         codes = [self.refusal(attempt) for attempt in waiting]
         self.assertEqual(set(codes), {AUTHENTICATIONFAILED, UNAVAILABLE})
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_attempts_at_once_are_bounded(self) -> None:
+        """Of one network and in all, whether or not clients still wait for the answer."""
+        self.patch(authenticator, "NETWORK_ATTEMPTS_MAX", 3)
+        self.patch(authenticator, "ATTEMPTS_MAX", 5)
+        hop = HeldHop()
+        self.make(hop)
+        here = [self.guess(number) for number in range(4)]
+        self.assertEqual(self.refusal(here[3]), UNAVAILABLE)
+        there = [self.guess(number, THERE) for number in range(3)]
+        self.assertEqual(self.refusal(there[2]), UNAVAILABLE)
+        hop.finish()
+        for attempt in (*here[:3], *there[:2]):
+            self.assertEqual(self.refusal(attempt), AUTHENTICATIONFAILED)
+        # All have left, and room is there again.
+        again = self.attempt()
+        hop.finish()
+        self.clock.advance(WAIT_SECONDS_MAX)
+        hop.finish()
+        self.successResultOf(again)

@@ -3,6 +3,8 @@
 
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -12,6 +14,14 @@ from pluto_tw.auth.users import User
 
 #: As in the README of the original.
 ORIGINAL = b"username1;secret1\nusername2;secret2\nusername3;secret3\n"
+
+
+#: What lines are made of.
+PIECES = (
+    *("a", ";", "\n", "\r", "#", " ", "{", "}", "é", ",", "=", "AAAA", "9999999999"),
+    *("{SSHA512}", "{ARGON2ID}", "{BLF-CRYPT}", "{SHA512-CRYPT}", "{SCRAM-SHA-256}", "{PLAIN}"),
+    *("$6$", "rounds=", "$argon2id$", "v=19$m=1,t=1,p=1$", "$2y$05$"),
+)
 
 
 class ReadUsersTests(SynchronousTestCase):
@@ -73,6 +83,32 @@ class ReadUsersTests(SynchronousTestCase):
 
     def test_refusals_tell_no_passwords(self) -> None:
         self.assertNotIn("hunter2", str(self.refused(b"a:hunter2\nb;{ARGON2ID}hunter2")))
+
+
+class AnyFileTests(SynchronousTestCase):
+    @given(st.binary(max_size=60))
+    def test_any_octets(self, octets: bytes) -> None:
+        self.read(octets)
+
+    @given(
+        st.lists(
+            st.sampled_from(PIECES),
+            max_size=12,
+        )
+    )
+    def test_any_pieces(self, pieces: list[str]) -> None:
+        self.read("".join(pieces).encode())
+
+    def read(self, octets: bytes) -> None:
+        """Users with IDs of their lines, or a refusal; nothing else."""
+        try:
+            users = read_users(octets, ";")
+        except UsersRefused as refused:
+            self.assertTrue(refused.problems)
+        else:
+            lines = octets.decode("utf-8-sig").split("\n")
+            for user in users.in_order:
+                self.assertTrue(lines[user.id - 1].startswith(user.name + ";"))
 
 
 class AuthFileTests(SynchronousTestCase):

@@ -4,9 +4,11 @@
 import base64
 import hashlib
 
+import argon2
 from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.auth.passwords import password_forms, read_password
+from pluto_tw.mail.errors import No
 
 #: The password `secret`, as the reference implementation of Argon2, `openssl passwd -6`, libxcrypt,
 #: and by hand.
@@ -96,6 +98,14 @@ class ReadPasswordTests(SynchronousTestCase):
         password = read_password(salt + "bzadhGtS2zEF.gu0yd0opP6cVzb.e0i")
         self.assertTrue(password.matches(b"x" * 80))
         self.assertFalse(password.matches(b"x" * 71))
+
+    def test_want_of_memory_is_no_wrong_password(self) -> None:
+        def verify(*arguments: object) -> bool:
+            raise argon2.exceptions.VerificationError("Memory allocation error")
+
+        self.patch(argon2.low_level, "verify_secret", verify)
+        with self.assertRaises(No):
+            read_password(SECRET["ARGON2ID"]).matches(b"secret")
 
     def test_shown_without_itself(self) -> None:
         self.assertEqual(repr(read_password("hunter2")), "<a password as {PLAIN}>")

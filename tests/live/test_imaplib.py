@@ -3,26 +3,11 @@
 
 import imaplib
 import ssl
-import time
-from typing import Any
 
 from twisted.internet.defer import Deferred
 
 from tests.live.server import CLIENT_SECONDS_MAX, LiveTestCase
-from tests.support.messages import MESSAGES
-
-#: All that FETCH can be asked for in one command without setting \Seen.
-ITEMS = (
-    "(UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE BODY MODSEQ EMAILID THREADID "
-    "BODY.PEEK[HEADER.FIELDS (SUBJECT)] BODY.PEEK[1.1.MIME] BINARY.SIZE[2] RFC822.HEADER)"
-)
-
-
-def ok(answer: tuple[str, Any]) -> list[Any]:
-    """What an answer holds. AssertionError unless it was OK."""
-    status, data = answer
-    assert status == "OK", answer
-    return list(data)
+from tests.live.tours import imaplib_tour, ok
 
 
 class ImaplibTests(LiveTestCase):
@@ -33,7 +18,7 @@ class ImaplibTests(LiveTestCase):
             with self.assertRaises(imaplib.IMAP4.error):
                 client.login("fred", "secret")
             ok(client.starttls(self.server.client_tls))
-            self._tour(client)
+            imaplib_tour(client)
 
         return self.in_thread(tour)
 
@@ -41,7 +26,7 @@ class ImaplibTests(LiveTestCase):
         def tour() -> None:
             client = self._secure()
             assert isinstance(client.socket(), ssl.SSLSocket)
-            self._tour(client)
+            imaplib_tour(client)
 
         return self.in_thread(tour)
 
@@ -90,63 +75,3 @@ class ImaplibTests(LiveTestCase):
         )
         self.closing(client.shutdown)
         return client
-
-    def _tour(self, client: imaplib.IMAP4) -> None:
-        """From login to logout."""
-        ok(client.login("fred", "secret"))
-        ok(client.xatom("ID", '("name" "imaplib")'))
-        self._mailboxes(client)
-        self._messages(client)
-        status, _ = client.logout()
-        assert status == "BYE"
-
-    def _mailboxes(self, client: imaplib.IMAP4) -> None:
-        ok(client.create("Archive.2026"))
-        ok(client.subscribe("Archive.2026"))
-        assert b'(\\HasNoChildren) "." Archive.2026' in ok(client.list())
-        assert any(b"Archive.2026" in line for line in ok(client.lsub()))
-        ok(client.rename("Archive.2026", "Archive.2025"))
-        [status] = ok(client.status("Archive.2025", "(MESSAGES UIDNEXT SIZE)"))
-        assert status == b"Archive.2025 (MESSAGES 0 UIDNEXT 1 SIZE 0)", status
-        assert client.status("nowhere", "(MESSAGES)")[0] == "NO"
-        ok(client.namespace())
-
-    def _messages(self, client: imaplib.IMAP4) -> None:
-        date = imaplib.Time2Internaldate(time.gmtime(1_767_600_000))
-        ok(client.append("INBOX", "(\\Seen)", date, MESSAGES["plain"]))
-        ok(client.append("INBOX", "", date, MESSAGES["mixed"]))
-        ok(client.append("INBOX", "($Important)", date, MESSAGES["forward"]))
-        status, [text] = client.append("nowhere", "", "", MESSAGES["plain"])
-        assert status == "NO" and text.startswith(b"[TRYCREATE]")
-        assert ok(client.select()) == [b"3"]
-
-        fetched = ok(client.fetch("1:*", ITEMS))
-        assert len([part for part in fetched if isinstance(part, tuple)]) >= 3
-        assert b"ENVELOPE" in b"".join(_octets(fetched))
-        [(_, whole), _] = ok(client.uid("FETCH", "2", "(BODY.PEEK[])"))
-        assert whole == MESSAGES["mixed"]
-        [(_, binary), _] = ok(client.uid("FETCH", "2", "(BINARY.PEEK[2])"))
-        assert binary == bytes(range(8)), binary
-
-        assert ok(client.search(None, "UNSEEN")) == [b"2 3"]
-        assert ok(client.search("UTF-8", "SUBJECT", '"Lunch"')) == [b"1 3"]
-        assert ok(client.uid("SEARCH", "RETURN (COUNT)", "ALL")) == [None]
-        assert b"COUNT 3" in client.untagged_responses.pop("ESEARCH")[0]
-
-        ok(client.store("2", "+FLAGS", "(\\Flagged $Later)"))
-        [flags] = ok(client.fetch("2", "(FLAGS)"))
-        assert b"\\Flagged" in flags and b"$Later" in flags
-        ok(client.copy("1:2", "Archive.2025"))
-        ok(client.uid("MOVE", "3", "Archive.2025"))
-        ok(client.store("1", "+FLAGS.SILENT", "(\\Deleted)"))
-        # The client has kept what MOVE told.
-        assert ok(client.expunge()) == [b"3", b"1"]
-        assert ok(client.select("Archive.2025", readonly=True)) == [b"3"]
-        ok(client.unselect())
-        ok(client.select("Archive.2025"))
-        ok(client.close())
-        ok(client.delete("Archive.2025"))
-
-
-def _octets(fetched: list[Any]) -> list[bytes]:
-    return [part[0] if isinstance(part, tuple) else part for part in fetched]

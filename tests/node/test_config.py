@@ -191,6 +191,23 @@ class ValueTests(ConfigCase):
         self.assertEqual(load(self.file).problems.errors, [f"{self.file}: not UTF-8"])
 
 
+class AnyValueTests(ConfigCase):
+    def test_any_value_anywhere_is_told_of_and_never_raises(self) -> None:
+        values = ("1", "-1", "1.5", "true", "''", "'x'", "[]", "[1]", "['x']", "{}", "1979-05-27")
+        for section in SECTIONS:
+            for key in section.keys:
+                for value in values:
+                    name = (
+                        section.name.replace("<node>", "Distributor")
+                        .replace("<", "")
+                        .replace(">", "")
+                    )
+                    head = f"[{name}]\n" if name else ""
+                    entry = f"{key.name.strip('<>')} = {value}\n"
+                    problems = self.load(head + entry).problems
+                    self.told([*problems.errors, *problems.warnings])
+
+
 class NodeTests(ConfigCase):
     def test_names_belong_to_one_node(self) -> None:
         self.assertEqual(
@@ -237,6 +254,11 @@ class NodeTests(ConfigCase):
                 self.errors(f"[Workers.a]\nName = 'a'\nPublic{one}Loc = 'x.pem'\n"),
                 [f"Workers.a.Public{other}Loc is missing: expected the path of a file"],
             )
+
+    def test_a_file_that_cannot_be_read_is_one_mistake(self) -> None:
+        configuration = self.load("[")
+        self.assertIsNone(configuration.worker("worker-1"))
+        self.assertEqual(len(configuration.problems.errors), 1)
 
     def test_workers_are_found_by_key_and_by_name(self) -> None:
         configuration = self.load(SMALL)

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from twisted.logger import Logger, LogPublisher
+from twisted.python import log
 from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.node.log import JsonLines, json_lines
@@ -63,6 +64,13 @@ class JsonLinesTests(SynchronousTestCase):
         [event] = self.told()
         self.assertEqual((event["source"], event["_source"]), ("a.module", "mine"))
         self.assertEqual(event["three"], "\ud800")
+
+    def test_an_event_of_the_older_kind(self) -> None:
+        older = log.LogPublisher(publishPublisher=LogPublisher(self.lines))
+        older.msg("it", "is", x=1)
+        [event] = self.told()
+        self.assertEqual(event["message"], "it is")
+        self.assertEqual(set(event), {"time", "level", "source", "message", "x"})
 
     def test_one_line_an_event(self) -> None:
         self.log.info("a\nb\u2028c")
