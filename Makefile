@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+PROGRAMS := $(VENV)/programs
 # More arguments for pytest, e.g. `make test PYTEST="tests/mime -x"`.
 PYTEST ?=
 
@@ -40,7 +41,7 @@ layers: $(INSTALLED)
 	$(call step,import-linter,$(BIN)/lint-imports)
 
 ## unit: the tests, with the coverage of branches
-unit: $(INSTALLED)
+unit: $(INSTALLED) $(PROGRAMS)
 	$(call step,pytest,$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST))
 
 ## docs: the pages under docs/_build/html; a warning is an error
@@ -69,4 +70,13 @@ $(INSTALLED): setup.cfg pyproject.toml
 	    || { echo "Python's venv module is needed: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test,docs,bench]'
+	@touch $@
+
+# What tests use beside Python. Root gets it; everybody else is told, and tests without it are
+# skipped and say so. CI sets PLUTO_TW_NOTHING_SKIPPED, and then they fail.
+$(PROGRAMS): $(INSTALLED)
+	@command -v mbsync >/dev/null \
+	    || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	        && apt-get update -q && apt-get install -qy --no-install-recommends isync; } \
+	    || echo "mbsync is missing (apt-get install isync): its tests will be skipped" >&2
 	@touch $@
