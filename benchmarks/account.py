@@ -24,8 +24,8 @@ from pluto_tw.account.shard import Shard
 from pluto_tw.account.site import Ground, Site
 from pluto_tw.account.store import Store
 from pluto_tw.crdt.ops import Add, Cl, Message, Op
-from pluto_tw.imap.ports import NewMessage, StoreMode
 from pluto_tw.mail.flags import flag_set
+from pluto_tw.mail.messages import NewMessage, StoreMode
 from pluto_tw.mail.names import INBOX
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import UID_MAX

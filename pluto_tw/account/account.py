@@ -24,9 +24,10 @@ from pluto_tw.crdt.predicates import any_set
 from pluto_tw.crdt.records import VIEW, Box, Records, View
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
-from pluto_tw.imap.ports import Appended, InternalDate, MailboxEntry, MailboxStatus, NewMessage
 from pluto_tw.mail.codes import LIMIT, NONEXISTENT, TRYCREATE, USEATTR
 from pluto_tw.mail.errors import No
+from pluto_tw.mail.mailboxes import MailboxEntry, MailboxStatus
+from pluto_tw.mail.messages import Appended, InternalDate, NewMessage
 from pluto_tw.mail.names import MailboxName, parents
 from pluto_tw.mail.uids import ModSeq, Uid, UidValidity
 

@@ -22,11 +22,11 @@ from pluto_tw.crdt.predicates import flags_of
 from pluto_tw.crdt.records import BOX, PLACEMENT, Placement
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
-from pluto_tw.imap.ports import Copied, InternalDate, Stored, StoreMode
 from pluto_tw.mail.changes import Change
 from pluto_tw.mail.codes import TRYCREATE, UNAVAILABLE
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import KEYWORDS_MAX, Flag, Flags
+from pluto_tw.mail.messages import Copied, InternalDate, Stored, StoreMode
 from pluto_tw.mail.names import MailboxName
 from pluto_tw.mail.sets import EMPTY, NumberSet
 from pluto_tw.mail.uids import ModSeq, Uid, UidValidity

@@ -136,7 +136,7 @@ class AccountReplica:
             is_exposed = await wait.promise
             cancel()
         finally:
-            self._waits.give_up(pids)
+            self._waits.withdraw(wait)
         uids = uids_of(self.commits.stored, pids) if is_exposed else []
         return result, uids if all(uids) else []
 

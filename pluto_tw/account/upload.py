@@ -57,7 +57,7 @@ class Received:
 
 class StoredUpload:
     """
-    `pluto_tw.imap.ports.Upload` into the chunks of *content*.
+    `pluto_tw.mail.messages.Upload` into the chunks of *content*.
 
     *begin* is called before the first chunk is written, and *forget* once none of them is in
     flight any more and none will come.

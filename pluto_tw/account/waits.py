@@ -48,18 +48,19 @@ class Waits:
         """Whoever waits for any of *pids* waits no longer."""
         for pid in pids:
             for wait in self._waits.get(pid, [])[:]:
-                self._end(wait)
+                if wait.pids:
+                    self.withdraw(wait)
+                    wait.promise.fire(False)
 
     def give_up_all(self) -> None:
         """Nobody waits any longer."""
         self.give_up(list(self._waits))
 
-    def _end(self, wait: Wait) -> None:
+    def withdraw(self, wait: Wait) -> None:
+        """Whoever waited has left, or is told otherwise. Harmless when repeated."""
         pids, wait.pids = wait.pids, set()
         for pid in pids:
             waits = self._waits[pid]
             waits.remove(wait)
             if not waits:
                 del self._waits[pid]
-        if pids:
-            wait.promise.fire(False)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pluto_tw.imap.framing import LiteralAnnounced
 from pluto_tw.imap.grammar import Arguments
-from pluto_tw.imap.ports import Upload
+from pluto_tw.mail.messages import Upload
 
 if TYPE_CHECKING:
     from pluto_tw.imap.session import Session

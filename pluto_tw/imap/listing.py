@@ -17,7 +17,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
-from pluto_tw.imap.ports import MailboxEntry
+from pluto_tw.mail.mailboxes import MailboxEntry
 from pluto_tw.mail.names import INBOX, MailboxName, parents
 from pluto_tw.mail.patterns import Pattern
 

@@ -20,112 +20,20 @@ from typing import Protocol
 
 from pluto_tw.mail.changes import Change
 from pluto_tw.mail.flags import Flags
+from pluto_tw.mail.mailboxes import MailboxEntry, MailboxStatus
+from pluto_tw.mail.messages import (
+    Appended,
+    Copied,
+    InternalDate,
+    NewMessage,
+    Stored,
+    StoreMode,
+    Upload,
+)
 from pluto_tw.mail.names import MailboxName
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import ModSeq, Uid, UidValidity
 from pluto_tw.mime.facts import Facts
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxEntry:
-    """One existing mailbox as LIST tells it; ancestors without a mailbox are not entries."""
-
-    name: MailboxName
-    #: MAILBOXID, RFC 8474 §4: 1-255 characters of A-Z a-z 0-9 _ -.
-    mailbox_id: str
-    #: Special-use attributes in the spelling of RFC 6154 §2, e.g. `\Sent`.
-    special_use: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class MailboxStatus:
-    """The newest state of a mailbox in numbers, RFC 9051 §6.3.11; *size* in octets."""
-
-    mailbox_id: str
-    uid_validity: UidValidity
-    uid_next: Uid
-    highest_modseq: ModSeq
-    messages: int
-    unseen: int
-    deleted: int
-    size: int
-    #: Messages that no session was told of as `\Recent` yet.
-    recent: int
-
-
-@dataclass(frozen=True, slots=True)
-class InternalDate:
-    """When a message arrived: POSIX seconds, and the zone that it is told in."""
-
-    seconds: int
-    #: East of Greenwich, from -1439 to 1439.
-    zone_minutes: int
-
-
-class StoreMode(Enum):
-    """What STORE does with the named flags. RFC 9051 §6.4.6."""
-
-    ADD = "add"
-    REMOVE = "remove"
-    REPLACE = "replace"
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """How a STORE went; the sets do not overlap and are parts of what was named."""
-
-    #: The mod-sequence of the change; 0 if nothing had to change.
-    modseq: ModSeq
-    #: Messages whose flags did change.
-    changed: NumberSet
-    #: Left alone, since they changed after `unchanged_since`.
-    modified: NumberSet
-    #: Left alone, since they are gone, although the session still shows them.
-    gone: NumberSet
-
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """
-    How a COPY or MOVE went. RFC 4315 §3.
-
-    *source* and *target* pair up, ascending by source; both are empty if there is nothing to
-    tell: no message was left to copy, or the new UIDs are not known yet.
-    """
-
-    uid_validity: UidValidity
-    source: tuple[Uid, ...]
-    target: tuple[Uid, ...]
-    #: How many messages were copied.
-    messages: int
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """Where messages went; *uids* is empty if the new UIDs are not known yet. RFC 4315 §3."""
-
-    uid_validity: UidValidity
-    uids: tuple[Uid, ...]
-
-
-class Upload(Protocol):
-    """A message on its way in. What is written may be durable, but is nowhere to be seen."""
-
-    async def write(self, chunk: bytes) -> None:
-        """Takes the next octets; returns when there is room for more. No: UNAVAILABLE, LIMIT."""
-
-    def abandon(self) -> None:
-        """Forgets it; harmless after the message was appended."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """A message to append: all of its octets were written to *upload*."""
-
-    upload: Upload
-    flags: Flags
-    #: None: the time of arrival.
-    date: InternalDate | None
 
 
 class Body(Protocol):

@@ -30,10 +30,11 @@ from pluto_tw.imap.framing import (
     LiteralChunk,
     NeedData,
 )
-from pluto_tw.imap.ports import Disconnected, Outcome, Upload
+from pluto_tw.imap.ports import Disconnected, Outcome
 from pluto_tw.imap.refusal import Refusal
 from pluto_tw.mail.codes import LIMIT, TOOBIG
 from pluto_tw.mail.errors import Bad
+from pluto_tw.mail.messages import Upload
 from pluto_tw.mail.waiting import SLICE_SECONDS, Promise, Waiting
 
 #: Octets of literals that one command may hold in memory; long SEARCH strings and names fit.

@@ -31,7 +31,6 @@ from pluto_tw.imap.ports import (
     OpenMailbox,
     Outcome,
     Realm,
-    Upload,
     Wire,
 )
 from pluto_tw.imap.reader import CommandReader
@@ -40,6 +39,7 @@ from pluto_tw.imap.responses import bye, response_code, tagged, untagged_status
 from pluto_tw.imap.selected import Features, Selected
 from pluto_tw.mail.codes import CAPABILITY, CLIENTBUG, SERVERBUG, UNAVAILABLE
 from pluto_tw.mail.errors import Bad, No
+from pluto_tw.mail.messages import Upload
 from pluto_tw.mail.names import MailboxName, mailbox_name
 from pluto_tw.mail.waiting import Promise, Waiting
 

@@ -11,8 +11,8 @@ from enum import Enum
 from typing import assert_never
 
 from pluto_tw.imap.grammar import Arguments
-from pluto_tw.imap.ports import MailboxStatus
 from pluto_tw.imap.responses import mailbox, parenthesised, untagged
+from pluto_tw.mail.mailboxes import MailboxStatus
 from pluto_tw.mail.names import MailboxName
 
 

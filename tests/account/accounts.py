@@ -2,6 +2,7 @@
 """Accounts on SQLite in memory, for tests: one node or several, on the test's clock."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -20,6 +21,27 @@ START_SECONDS = 1_767_225_600.0
 ANY_LIMITS = Limits()
 
 
+class MortalWaiting(ReactorWaiting):
+    """Waits by the test's clock until its process dies."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, lambda: START_SECONDS + clock.seconds())
+        self._clock = clock
+        self._is_alive = True
+
+    def die(self) -> None:
+        """No timer fires any more."""
+        self._is_alive = False
+
+    def later(self, seconds: float, call: Callable[[], None]) -> Callable[[], None]:
+        return super().later(seconds, lambda: call() if self._is_alive else None)
+
+    def reborn(self) -> "MortalWaiting":
+        """What the process after this one waits by."""
+        self.die()
+        return MortalWaiting(self._clock)
+
+
 class Node:
     """A node with one shard on *database*: it can be stopped, killed and started again."""
 
@@ -35,6 +57,9 @@ class Node:
 
         With *hop* commits and loads wait until it is told to go on.
         """
+        waiting = self.site.waiting
+        assert isinstance(waiting, MortalWaiting)
+        self.site = replace(self.site, waiting=waiting.reborn())
         with_hop: ThreadHop = SynchronousHop() if hop is None else hop
         self.shard = Shard(self.database, self.site.waiting, with_hop, [with_hop])
         starting = Deferred.fromCoroutine(self.shard.start())
@@ -59,8 +84,7 @@ def site_of(
     heard: Callable[[], frozenset[int]] = frozenset,
 ) -> Site:
     """A site on the test's *clock*."""
-    waiting = ReactorWaiting(clock, lambda: START_SECONDS + clock.seconds())
-    return Site(slot, waiting, frozenset(others), heard, limits=limits)
+    return Site(slot, MortalWaiting(clock), frozenset(others), heard, limits=limits)
 
 
 def in_memory(clock: Clock, limits: Limits = ANY_LIMITS) -> Node:

@@ -17,11 +17,11 @@ from pluto_tw.account.replica import FOLD_SECONDS, LOG_MARGIN_SECONDS
 from pluto_tw.account.site import Limits
 from pluto_tw.account.work import Work
 from pluto_tw.account.writer import Outcome, Writer
-from pluto_tw.imap.ports import Appended, NewMessage, Stored, StoreMode
 from pluto_tw.mail.changes import Ended, Exposed, Touched, Vanished
 from pluto_tw.mail.codes import ALREADYEXISTS, UNAVAILABLE
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import flag_set
+from pluto_tw.mail.messages import Appended, NewMessage, Stored, StoreMode
 from pluto_tw.mail.names import INBOX, MailboxName
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import UID_MAX

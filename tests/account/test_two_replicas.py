@@ -25,11 +25,11 @@ from pluto_tw.account.site import UID_WAIT_SECONDS
 from pluto_tw.crdt.dots import Vector
 from pluto_tw.crdt.resync import Checkpoint
 from pluto_tw.crdt.uids import STRIPE
-from pluto_tw.imap.ports import Appended, NewMessage, StoreMode
 from pluto_tw.mail.changes import Exposed, Touched, Vanished
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import flag_set
+from pluto_tw.mail.messages import Appended, NewMessage, StoreMode
 from pluto_tw.mail.names import INBOX, MailboxName
 from pluto_tw.mail.sets import NumberSet
 from tests.account.accounts import Node, site_of

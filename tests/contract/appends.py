@@ -8,9 +8,10 @@ What docstrings quote after "Ports" is said in `pluto_tw.imap.ports`.
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pluto_tw.imap.ports import Account, InternalDate
+from pluto_tw.imap.ports import Account
 from pluto_tw.mail.changes import Exposed
 from pluto_tw.mail.codes import LIMIT, OVERQUOTA, TOOBIG, TRYCREATE
+from pluto_tw.mail.messages import InternalDate
 from pluto_tw.mail.names import INBOX
 from pluto_tw.mime.facts import Facts
 from pluto_tw.mime.scanner import Scanner

@@ -16,19 +16,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.imap.ports import (
-    Account,
-    Appended,
-    InternalDate,
-    MailboxEntry,
-    NewMessage,
-    OpenMailbox,
-    Stored,
-    StoreMode,
-)
+from pluto_tw.imap.ports import Account, OpenMailbox
 from pluto_tw.mail.changes import Change, Ended, Exposed, Touched, Vanished
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import Flags, flag_set
+from pluto_tw.mail.mailboxes import MailboxEntry
+from pluto_tw.mail.messages import Appended, InternalDate, NewMessage, Stored, StoreMode
 from pluto_tw.mail.names import INBOX, MailboxName
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import ModSeq, Uid, UidValidity

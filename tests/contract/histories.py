@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pluto_tw.imap.ports import Account, Copied, StoreMode
+from pluto_tw.imap.ports import Account
 from pluto_tw.mail.flags import DELETED, Flags
+from pluto_tw.mail.messages import Copied, StoreMode
 from pluto_tw.mail.names import INBOX, MailboxName
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import ModSeq

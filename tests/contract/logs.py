@@ -8,9 +8,10 @@ is said in `pluto_tw.imap.ports`, after "Changes" in `pluto_tw.mail.changes`.
 
 from collections.abc import Iterator
 
-from pluto_tw.imap.ports import Account, StoreMode
+from pluto_tw.imap.ports import Account
 from pluto_tw.mail.changes import Ended, Exposed, Touched, Vanished
 from pluto_tw.mail.flags import Flags
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import INBOX
 from pluto_tw.mail.sets import EMPTY, NumberSet
 from pluto_tw.mail.uids import ModSeq

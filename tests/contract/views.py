@@ -6,10 +6,10 @@ What docstrings quote after "Ports"
 is said in `pluto_tw.imap.ports`, after "Changes" in `pluto_tw.mail.changes`.
 """
 
-from pluto_tw.imap.ports import StoreMode
 from pluto_tw.mail.changes import Ended
 from pluto_tw.mail.codes import NONEXISTENT
 from pluto_tw.mail.flags import RECENT, Flags
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import INBOX
 from pluto_tw.mail.sets import EMPTY
 from pluto_tw.mail.uids import Uid

@@ -5,9 +5,10 @@ The contract of STORE, EXPUNGE, COPY and MOVE.
 What docstrings quote after "Ports" is said in `pluto_tw.imap.ports`.
 """
 
-from pluto_tw.imap.ports import Account, Copied, InternalDate, StoreMode
+from pluto_tw.imap.ports import Account
 from pluto_tw.mail.changes import Exposed, Touched, Vanished
 from pluto_tw.mail.codes import LIMIT, OVERQUOTA, TRYCREATE
+from pluto_tw.mail.messages import Copied, InternalDate, StoreMode
 from pluto_tw.mail.names import INBOX
 from pluto_tw.mail.sets import EMPTY, NumberSet
 from pluto_tw.mail.uids import UID_MAX

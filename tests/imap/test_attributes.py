@@ -3,9 +3,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.imap import attributes
 from pluto_tw.imap.fetch_items import Attribute
-from pluto_tw.imap.ports import InternalDate
 from pluto_tw.imap.selected import Features
 from pluto_tw.mail.flags import FLAGGED
+from pluto_tw.mail.messages import InternalDate
 from pluto_tw.mime.scanner import scan
 from tests.support.connection import World
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.imap.listing import Criteria, Listed, listing, subscribed_listing
-from pluto_tw.imap.ports import MailboxEntry
+from pluto_tw.mail.mailboxes import MailboxEntry
 from pluto_tw.mail.names import INBOX, MailboxName, is_inferior, parents
 from pluto_tw.mail.patterns import Pattern
 

@@ -3,11 +3,12 @@
 
 from twisted.internet.defer import Deferred
 
-from pluto_tw.imap.ports import Account, NewMessage, StoreMode
+from pluto_tw.imap.ports import Account
 from pluto_tw.mail.changes import Ended, Exposed, Touched, Vanished
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import DELETED
+from pluto_tw.mail.messages import NewMessage, StoreMode
 from pluto_tw.mail.names import INBOX
 from pluto_tw.mail.sets import EMPTY, NumberSet
 from pluto_tw.mail.uids import ModSeq

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.imap.ports import OpenMailbox, StoreMode
+from pluto_tw.imap.ports import OpenMailbox
 from pluto_tw.imap.selected import Features, Selected
 from pluto_tw.mail.changes import Ended
 from pluto_tw.mail.errors import Bad
 from pluto_tw.mail.flags import FLAGGED, SEEN, Flag, flag
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import INBOX
 from pluto_tw.mail.sets import NumberSet, SequenceSet
 from pluto_tw.net.waiting import ReactorWaiting
@@ -242,7 +243,6 @@ class RecentTests(SelectedCase):
         )
         self.assertEqual(selected.flag_lines([4], REV2), [b"* 4 FETCH (UID 4 FLAGS ())\r\n"])
 
-
     def test_arrivals_behind_a_withheld_expunge_stay_recent(self) -> None:
         """What was claimed is `\\Recent` here, also if it is told only later."""
         selected = self.selected(read_only=False)
@@ -293,7 +293,6 @@ class ShortLogTests(SelectedCase):
         self.account.replace(INBOX)
         _, ended = selected.news(REV2, expunge_allowed=True)
         self.assertIsInstance(ended, Ended)
-
 
     def test_the_end_waits_for_expunge_to_be_allowed(self) -> None:
         """Not told now is told later, although nothing of the view has vanished."""

@@ -226,7 +226,6 @@ class ObserverTests(SynchronousTestCase):
             [("SELECT", Outcome.NO), ("unknown", Outcome.BAD), ("UID COPY", Outcome.BAD)],
         )
 
-
     def test_a_command_whose_literal_was_refused_has_its_name(self) -> None:
         world = World()
         client = world.logged_in()

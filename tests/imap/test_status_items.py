@@ -4,9 +4,9 @@
 from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.imap.grammar import Arguments
-from pluto_tw.imap.ports import MailboxStatus
 from pluto_tw.imap.status_items import StatusItem, status_items, status_response
 from pluto_tw.mail.errors import Bad
+from pluto_tw.mail.mailboxes import MailboxStatus
 from pluto_tw.mail.names import MailboxName
 from pluto_tw.mail.uids import ModSeq, Uid, UidValidity
 

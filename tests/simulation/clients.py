@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, assert_never
 
-from pluto_tw.imap.ports import Stored, StoreMode
 from pluto_tw.mail.changes import Change, Ended, Exposed, Touched, Vanished
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import Flag, Flags
+from pluto_tw.mail.messages import Stored, StoreMode
 from pluto_tw.mail.sets import EMPTY, NumberSet
 from pluto_tw.mail.uids import ModSeq
 from tests.simulation.invariants import Violation

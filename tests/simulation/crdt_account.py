@@ -8,11 +8,11 @@ from pluto_tw.crdt import commands, resync
 from pluto_tw.crdt.ops import Message
 from pluto_tw.crdt.predicates import flags_of
 from pluto_tw.crdt.records import PLACEMENT, VIEW
-from pluto_tw.imap.ports import Copied, Stored, StoreMode
 from pluto_tw.mail.changes import Change, Exposed, Vanished
 from pluto_tw.mail.codes import NONEXISTENT
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import Flag, Flags
+from pluto_tw.mail.messages import Copied, Stored, StoreMode
 from pluto_tw.mail.names import MailboxName
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import ModSeq, Uid, UidValidity

@@ -8,7 +8,8 @@ I3 follows from the oracle: it alone decides what is lost;
 I4 (UIDVALIDITY, UID) names one placement, everywhere and for ever;
 I5 at each replica UIDs are exposed ascending, and UIDNEXT never falls;
 I6 a UIDVALIDITY belongs to one mailbox, and what a name shows never falls at a replica.
-I7 is in `clients.py`; I8 is an exception of the rules.
+I7 is in `clients.py`; I8 is an exception of the rules; I9, how often messages are renumbered, is
+looked at in `world.py` where nothing but one cut disturbs.
 """
 
 from collections.abc import Callable, Sequence

@@ -15,9 +15,9 @@ from typing import Any, Protocol
 
 from pluto_tw.crdt.dots import Vector
 from pluto_tw.crdt.ops import Op
-from pluto_tw.imap.ports import Copied, Stored, StoreMode
 from pluto_tw.mail.changes import Change
 from pluto_tw.mail.flags import Flags
+from pluto_tw.mail.messages import Copied, Stored, StoreMode
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import ModSeq
 from tests.simulation.oracle import Observable

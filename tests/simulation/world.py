@@ -9,7 +9,7 @@ from time import process_time
 from typing import Any, assert_never
 
 from pluto_tw.crdt.dots import seq_of
-from pluto_tw.crdt.ops import Op
+from pluto_tw.crdt.ops import Add, Op
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Missing
 from tests.simulation.clients import Client
@@ -35,6 +35,11 @@ from tests.simulation.plan import (
 #: patience for the seventh rank), three seconds of deferral, some exchanges. Longer is a livelock.
 SETTLE_MS = 90_000
 HEARTBEAT_MS = 1_000
+#: Renumberings at one replica after a cut: for each message of the side that got fewer, twice is
+#: what was measured and one is the least; six times without catch-up deferral. And those before a
+#: takeover.
+CHURN_MAX = 4
+CHURN_MORE = 40
 #: How often it is looked whether they do.
 LOOK_MS = 2_000
 
@@ -60,6 +65,8 @@ class Run:
         self._timeline = Timeline()
         self._history: list[str] = []
         self._figures: Counter[str] = Counter()
+        #: When, where and how many messages came.
+        self._added: list[tuple[int, int, int]] = []
         self._network = Network[bytes](
             self._timeline, settings.seed, settings.weather, self._deliver
         )
@@ -126,6 +133,8 @@ class Run:
         # Once more, so that what is folded late is folded.
         self._timeline.run(self._timeline.now + 2 * LOOK_MS)
         self._watch.end(list(self._nodes.values()))
+        if self._plan.settings.habits == "mail":
+            self._judge_churn()
 
     def _is_settled(self) -> bool:
         nodes = list(self._nodes.values())
@@ -134,6 +143,22 @@ class Run:
         return len({node.vector() for node in nodes}) == 1 and not any(
             mailbox.outstanding for node in nodes for mailbox in node.shown().values()
         )
+
+    def _judge_churn(self) -> None:
+        """I9: after a cut in two, about twice as many are renumbered as the smaller side got."""
+        for cut in self._plan.steps:
+            if not isinstance(cut, Cut) or any((b, a) not in cut.links for a, b in cut.links):
+                continue
+            here = cut.links[0][0]
+            there = {b for a, b in cut.links if a == here}
+            sides = [0, 0]
+            for at, slot, messages in self._added:
+                if cut.at <= at <= cut.until:
+                    sides[slot in there] += messages
+            most = len(self._nodes) * (CHURN_MAX * min(sides) + CHURN_MORE)
+            if self._watch.renumbered > most:
+                text = f"{self._watch.renumbered} times a message got a new UID, for {sides}"
+                raise Violation("I9", text)
 
     # Steps.
 
@@ -272,6 +297,8 @@ class Run:
     def _committed(self, node: Node, ops: Sequence[Op]) -> None:
         for op in ops:
             self._note(f"node {node.slot}: {op.dot >> 5}.{op.dot & 31} {op.body}")
+            if isinstance(op.body, Add):
+                self._added.append((self._timeline.now, node.slot, len(op.body.messages)))
         self._watch.committed(node, ops)
 
     def _start(self, slot: int, coroutine: Coroutine[Any, Any, None]) -> None:

@@ -12,13 +12,6 @@ wait or fail; `deliver`, `damage` and their like are what happens behind a sessi
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pluto_tw.imap.ports import (
-    Appended,
-    InternalDate,
-    MailboxEntry,
-    MailboxStatus,
-    NewMessage,
-)
 from pluto_tw.mail.codes import (
     ALREADYEXISTS,
     CANNOT,
@@ -32,6 +25,8 @@ from pluto_tw.mail.codes import (
 )
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import Flags
+from pluto_tw.mail.mailboxes import MailboxEntry, MailboxStatus
+from pluto_tw.mail.messages import Appended, InternalDate, NewMessage
 from pluto_tw.mail.names import INBOX, MailboxName, is_inferior, parents, renamed
 from pluto_tw.mail.uids import ModSeq, Uid, UidValidity
 from pluto_tw.mail.waiting import Waiting

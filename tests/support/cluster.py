@@ -13,7 +13,7 @@ from typing import TypeVar
 from pluto_tw.crdt import codec, snapshot
 from pluto_tw.crdt.codec import Segment, decode_op
 from pluto_tw.crdt.commands import Mailbox, is_subscribed, mailbox
-from pluto_tw.crdt.dots import is_below, seq_of
+from pluto_tw.crdt.dots import is_below, make_dot, seq_of
 from pluto_tw.crdt.mailboxes import exposed_in, group
 from pluto_tw.crdt.ops import Op
 from pluto_tw.crdt.predicates import flags_of, is_settled, is_visible
@@ -104,6 +104,7 @@ class Cluster:
         self.floors: dict[tuple[str, str], int] = {}
         #: Every operation that was committed where it was made.
         self.ops: list[Op] = []
+        self.stamps: dict[int, int] = {}
         #: How often a message that was shown was shown again under another UID, at all replicas.
         self.renumbered = 0
         #: Set while a check is on; scripts of mutants look at the end alone.
@@ -152,11 +153,20 @@ class Cluster:
             self._commit(site, tx)
 
     def _commit(self, site: Site, tx: Transaction) -> None:
-        self.ops.extend(tx.ops)
+        for op in tx.ops:
+            self.ops.append(op)
+            self.stamps[op.dot] = op.hlc
+            for slot, seq in enumerate(op.vector):
+                seen = self.stamps[make_dot(slot, seq)] if seq else 0
+                # Those of one transaction share a stamp, and follow by their dots.
+                assert (seen, make_dot(slot, seq)) < (op.hlc, op.dot), (
+                    f"{site.name} stamps {op} below what it has seen"
+                )
         for pid, new in tx.staged(PLACEMENT).items():
             old = site.records.get(PLACEMENT, pid)
             if new is not None and old is not None and old.uid and new.uid:
                 self.renumbered += (old.uid, old.key) != (new.uid, new.key)
+        served = site.account().gate is None
         site.records.commit(tx)
         site.replica.committed(tx, self.moment(site))
         site.waits.update(tx.waits)
@@ -164,7 +174,7 @@ class Cluster:
             placement = site.records.get(PLACEMENT, pid)
             if placement is None or placement.claim:
                 site.waits.discard(pid)
-        self._tell(site, tx)
+        self._tell(site, tx, served)
         if self.checks:
             self.check(site)
 
@@ -359,14 +369,14 @@ class Cluster:
 
     # Checks.
 
-    def _tell(self, site: Site, tx: Transaction) -> None:
+    def _tell(self, site: Site, tx: Transaction, served: bool) -> None:
         for key, changes in tx.changes.items():
             uids = site.told.setdefault(key, set())
             for change in changes:
                 match change:
                     case Exposed():
                         for uid in change.uids:
-                            assert uid > site.highest.get(key, 0) or not self._serves(site), (
+                            assert uid > site.highest.get(key, 0) or not served, (
                                 f"{site.name} exposes {uid} of {key} below its UIDNEXT"
                             )
                         site.highest[key] = max(site.highest.get(key, 0), change.uids.high)
@@ -375,9 +385,6 @@ class Cluster:
                         uids.difference_update(change.uids)
                     case Touched() | Ended():
                         pass
-
-    def _serves(self, site: Site) -> bool:
-        return site.account().gate is None and site.loading is None
 
     def check(self, site: Site) -> None:
         """What holds at one replica after each commit."""

@@ -14,9 +14,9 @@ Decides nothing of what commands may do; that is `tests.support.opened` and
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from pluto_tw.imap.ports import InternalDate
 from pluto_tw.mail.changes import Change, Ended, Exposed, Touched, Vanished
 from pluto_tw.mail.flags import DELETED, KEYWORDS_MAX, SEEN, Flag, Flags, flag_key, is_system
+from pluto_tw.mail.messages import InternalDate
 from pluto_tw.mail.names import MailboxName
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import ModSeq, Uid, UidValidity

@@ -9,10 +9,11 @@ sessions that have one of them selected, the caller's own among them.
 from collections.abc import Callable, Hashable, MutableMapping, Sequence
 from typing import TYPE_CHECKING
 
-from pluto_tw.imap.ports import FACTS_MAX, Copied, InternalDate, Stored, StoreMode
+from pluto_tw.imap.ports import FACTS_MAX
 from pluto_tw.mail.changes import Change
 from pluto_tw.mail.codes import TRYCREATE
 from pluto_tw.mail.flags import DELETED, Flags, flag_key
+from pluto_tw.mail.messages import Copied, InternalDate, Stored, StoreMode
 from pluto_tw.mail.names import MailboxName
 from pluto_tw.mail.sets import EMPTY, NumberSet
 from pluto_tw.mail.uids import ModSeq, Uid

@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.imap.cursor import Segment
 from pluto_tw.imap.framing import LiteralAnnounced
-from pluto_tw.imap.ports import Upload
 from pluto_tw.imap.reader import CommandReader
 from pluto_tw.imap.refusal import Refusal
+from pluto_tw.mail.messages import Upload
 from pluto_tw.mail.waiting import Promise
 from pluto_tw.net.waiting import ReactorWaiting
 from tests.support.content import MemoryUpload

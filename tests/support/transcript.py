@@ -23,9 +23,9 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pluto_tw.imap.ports import NewMessage
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import flag_set
+from pluto_tw.mail.messages import NewMessage
 from pluto_tw.mail.names import MailboxName
 from tests.support.connection import Client, World
 from tests.support.messages import MESSAGES

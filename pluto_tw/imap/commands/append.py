@@ -13,12 +13,12 @@ from pluto_tw.imap.command import Reply
 from pluto_tw.imap.cursor import StreamedLiteral
 from pluto_tw.imap.framing import LiteralAnnounced
 from pluto_tw.imap.grammar import Arguments
-from pluto_tw.imap.ports import InternalDate, NewMessage, Upload
 from pluto_tw.imap.responses import response_code
 from pluto_tw.imap.session import Session
 from pluto_tw.mail.codes import APPENDUID, LIMIT
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import Flags
+from pluto_tw.mail.messages import InternalDate, NewMessage, Upload
 from pluto_tw.mail.sets import NumberSet
 
 #: Messages in one APPEND. Each is considered again as the next is announced, so the work grows

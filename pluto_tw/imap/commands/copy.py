@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from pluto_tw.imap.command import Reply
 from pluto_tw.imap.grammar import Arguments
-from pluto_tw.imap.ports import Copied
 from pluto_tw.imap.responses import response_code
 from pluto_tw.imap.session import Session
 from pluto_tw.mail.codes import COPYUID, EXPUNGEISSUED
 from pluto_tw.mail.errors import No
+from pluto_tw.mail.messages import Copied
 from pluto_tw.mail.sets import NumberSet, SequenceSet
 
 

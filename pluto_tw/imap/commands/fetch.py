@@ -25,12 +25,13 @@ from pluto_tw.imap.fetch_items import Attribute, Item, Section, parse_items, set
 from pluto_tw.imap.fetch_response import Response
 from pluto_tw.imap.grammar import Arguments
 from pluto_tw.imap.pace import Pace
-from pluto_tw.imap.ports import FACTS_MAX, Body, Stored, StoreMode
+from pluto_tw.imap.ports import FACTS_MAX, Body
 from pluto_tw.imap.sections import Stream
 from pluto_tw.imap.selected import SET_OCTETS_MAX, Messages, Selected
 from pluto_tw.imap.session import Session
 from pluto_tw.mail.errors import Bad, No
 from pluto_tw.mail.flags import SEEN
+from pluto_tw.mail.messages import Stored, StoreMode
 from pluto_tw.mail.sets import EMPTY, NumberSet, SequenceSet
 from pluto_tw.mail.uids import UID_MAX, ModSeq
 from pluto_tw.mime.facts import Facts

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pluto_tw.imap.command import Reply
 from pluto_tw.imap.grammar import Arguments
 from pluto_tw.imap.pace import Pace
-from pluto_tw.imap.ports import Stored, StoreMode
 from pluto_tw.imap.responses import number_set, response_code
 from pluto_tw.imap.selected import Selected
 from pluto_tw.imap.session import Session
 from pluto_tw.mail.codes import EXPUNGEISSUED, MODIFIED, READ_ONLY
 from pluto_tw.mail.errors import Bad, No
 from pluto_tw.mail.flags import Flags
+from pluto_tw.mail.messages import Stored, StoreMode
 from pluto_tw.mail.sets import NumberSet, SequenceSet
 from pluto_tw.mail.uids import ModSeq
 

@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.imap.commands.copy import Copy, copy_uid, parse
 from pluto_tw.imap.grammar import Arguments
-from pluto_tw.imap.ports import Copied
 from pluto_tw.mail.errors import Bad
+from pluto_tw.mail.messages import Copied
 from pluto_tw.mail.sets import SequenceSet
 from pluto_tw.mail.uids import Uid, UidValidity
 from tests.imap.commands.mutated import mutated

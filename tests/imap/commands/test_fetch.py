@@ -11,11 +11,12 @@ from pluto_tw.imap.fetch_items import Attribute
 from pluto_tw.imap.fetch_response import GATHERED_OCTETS_MAX
 from pluto_tw.imap.grammar import Arguments
 from pluto_tw.imap.pace import RESPONSE_OCTETS
-from pluto_tw.imap.ports import FACTS_MAX, Outcome, Stored, StoreMode
+from pluto_tw.imap.ports import FACTS_MAX, Outcome
 from pluto_tw.imap.selected import SET_OCTETS_MAX
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import Bad, No
 from pluto_tw.mail.flags import SEEN, Flags
+from pluto_tw.mail.messages import Stored, StoreMode
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import ModSeq
 from tests.support.connection import Client, World

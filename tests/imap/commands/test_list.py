@@ -10,10 +10,10 @@ from pluto_tw.imap.commands.list import PATTERNS_MAX, List, parse
 from pluto_tw.imap.grammar import Arguments
 from pluto_tw.imap.listing import Criteria
 from pluto_tw.imap.pace import RESPONSE_OCTETS
-from pluto_tw.imap.ports import MailboxEntry
 from pluto_tw.imap.status_items import StatusItem
 from pluto_tw.mail.codes import NONEXISTENT, UNAVAILABLE
 from pluto_tw.mail.errors import Bad, No
+from pluto_tw.mail.mailboxes import MailboxEntry
 from pluto_tw.mail.names import INBOX, MailboxName
 from pluto_tw.mail.waiting import SLICE_SECONDS
 from pluto_tw.net.waiting import ReactorWaiting

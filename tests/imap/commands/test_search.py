@@ -72,8 +72,7 @@ class RunTests(SynchronousTestCase):
         client.ask(b"SELECT INBOX")
         self.assertEqual(
             client.ask(b"SEARCH BODY x"),
-            b"* SEARCH 1 3\r\n"
-            b"x OK Messages left out that cannot be read here now: 1\r\n",
+            b"* SEARCH 1 3\r\nx OK Messages left out that cannot be read here now: 1\r\n",
         )
 
     def test_bug_empties_the_variable(self) -> None:

@@ -5,9 +5,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.imap.commands.store import LINES_MAX, Store, parse
 from pluto_tw.imap.grammar import Arguments
-from pluto_tw.imap.ports import StoreMode
 from pluto_tw.mail.errors import Bad, No
 from pluto_tw.mail.flags import DELETED, SEEN, Flag
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.sets import SequenceSet
 from pluto_tw.mail.uids import ModSeq
 from tests.imap.commands.mutated import mutated
