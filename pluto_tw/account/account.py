@@ -26,6 +26,7 @@ from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.codes import LIMIT, NONEXISTENT, TRYCREATE, USEATTR
 from pluto_tw.mail.errors import No
+from pluto_tw.mail.flags import Flag
 from pluto_tw.mail.mailboxes import MailboxEntry, MailboxStatus
 from pluto_tw.mail.messages import Appended, InternalDate, NewMessage
 from pluto_tw.mail.names import MailboxName, parents
@@ -199,8 +200,10 @@ class AccountSession:
             allow_size(limits, body.size)
         octets = sum(body.size for body in received)
         allow_octets(limits, self._replica.commits.staged.quota_octets, octets)
-        known = self._replica.mailboxes.keywords(target.key)
-        allow_keywords(known, [message.flags for message in messages])
+        known: dict[str, Flag] = {}
+        if any(message.flags for message in messages):
+            known = self._replica.mailboxes.keywords(target.key)
+            allow_keywords(known, [message.flags for message in messages])
         made = []
         for message, body in zip(messages, received, strict=True):
             date = message.date or InternalDate(now, 0)

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from pluto_tw.account.rows import SYSTEM_FLAG_SETS, keywords_of
+from pluto_tw.account.rows import SYSTEM_FLAG_SETS, keywords_of, numbers_of
 from pluto_tw.crdt.pids import BIRTH, BIRTH_OCTETS, MOVED_OCTETS
 from pluto_tw.mail.flags import Flag, Flags, flag_key
 from pluto_tw.mail.sets import NumberSet
@@ -47,7 +47,6 @@ _LOAD: Final = """
     )
 """
 
-_numbers = msgspec.json.Decoder(list[int]).decode
 _words = msgspec.json.Decoder(list[str | None]).decode
 
 
@@ -127,19 +126,19 @@ class Columns:
         ((uids, rows, bits, keywords, msqs, sizes, dates, zones, bodies, pids, emails),) = (
             connection.execute(_LOAD, query).fetchall()
         )
-        numbers = _numbers(uids)
+        numbers = numbers_of(uids)
         count = len(numbers)
         if not count:
             return 0
         self._uids.extend(numbers)
-        self._rows.extend(_numbers(rows))
+        self._rows.extend(numbers_of(rows))
         self._boxes.extend((number,) * count)
-        self._flags.extend(self._flag_numbers(_numbers(bits), _words(keywords)))
-        self._msqs.extend(_numbers(msqs))
-        self._sizes.extend(_numbers(sizes))
-        self._dates.extend(_numbers(dates))
-        self._zones.extend(_numbers(zones))
-        self._bodies.extend(_numbers(bodies))
+        self._flags.extend(self._flag_numbers(numbers_of(bits), _words(keywords)))
+        self._msqs.extend(numbers_of(msqs))
+        self._sizes.extend(numbers_of(sizes))
+        self._dates.extend(numbers_of(dates))
+        self._zones.extend(numbers_of(zones))
+        self._bodies.extend(numbers_of(bodies))
         self._pids += bytes.fromhex(pids)
         self._emails += bytes.fromhex(emails)
         return count

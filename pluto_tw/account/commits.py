@@ -84,8 +84,12 @@ class Commits:
         all that it was computed on, the rest follows. Raises `ShardFailed`.
         """
         if not tx.is_empty or received:
-            self.staged.add(tx, received)
+            self.stage(tx, received)
         await self.settled()
+
+    def stage(self, tx: Transaction, received: Sequence[Received] = ()) -> None:
+        """Stages the event *tx*, computed on `records`, for whatever commit comes next."""
+        self.staged.add(tx, received)
 
     async def settled(self) -> None:
         """Returns when all that is staged is durable. Raises `ShardFailed`."""

@@ -17,10 +17,11 @@ from pluto_tw.account.columns import Columns, Shown
 from pluto_tw.account.commits import Commits
 from pluto_tw.account.log import Log
 from pluto_tw.account.mailbox import Mailbox
+from pluto_tw.account.rows import parts_of
 from pluto_tw.account.site import Ground, Site
 from pluto_tw.account.staging import News, Staged
 from pluto_tw.crdt.commands import mailbox as find_mailbox
-from pluto_tw.crdt.records import PLACEMENT, VIEW, View
+from pluto_tw.crdt.records import BOX, PLACEMENT, VIEW, View
 from pluto_tw.mail.changes import Ended
 from pluto_tw.mail.codes import NONEXISTENT
 from pluto_tw.mail.errors import No
@@ -33,6 +34,10 @@ from pluto_tw.mail.waiting import Promise
 #: 50,000 messages. Clients that select one mailbox after the other find them again.
 IDLE_OCTETS_MAX: Final = 4 * 1024 * 1024
 
+_BOXES: Final = """
+    SELECT id, bid, era FROM box
+    WHERE account = ? AND home_bid = ? AND home_gen = ? ORDER BY bid
+"""
 _M: Final = "SELECT m FROM account WHERE id = ?"
 
 
@@ -64,36 +69,29 @@ class Mailboxes:
                 return mailbox
             waiters = self._loading.get(found.key)
             if waiters is None:
-                await self._load(found.key, UidValidity(found.v))
+                await self._load(found.key)
             else:
                 promise: Promise[None] = self._site.waiting.promise()
                 waiters.append(promise)
                 await promise
 
-    async def _load(self, key: int, uid_validity: UidValidity) -> None:
+    async def _load(self, key: int) -> None:
         """Loads the mailbox *key*, unless it is another one when that is done."""
         self._loading[key] = []
         try:
             commits = self._commits()
             stored = commits.stored
-            boxes = []
-            keywords: list[Flag] = []
-            for box in stored.boxes_at(key):
-                keywords += stored.tally(box.bid).keywords
-                number = stored.box_numbers.get(box.bid)
-                parts = (None, None) if key == box.bid << 32 else (key >> 32, key & 0xFFFFFFFF)
-                if number is not None:
-                    boxes.append(Shown(number, box.bid, box.era, *parts))
-            columns = Columns(keywords)
-            m = await self._ground.shard.load(partial(_read, columns, boxes, stored.account))
+            tallies = [stored.tally(box.bid) for box in stored.boxes_at(key)]
+            columns = Columns(keyword for tally in tallies for keyword in tally.keywords)
+            m = await self._ground.shard.load(partial(_read, columns, stored.account, key))
             while commits.stored is stored and stored.scalars.m < m:
                 told: Promise[None] = self._site.waiting.promise()
                 self._told.append(told)
                 await told
             later = [news for news in self._meanwhile if news.m > m]
-            changed = any(isinstance(change, Ended) for news in later for change in news.of(key))
-            if commits.stored is stored and not changed:
-                self._install(key, uid_validity, columns, later)
+            ended = any(isinstance(change, Ended) for news in later for change in news.of(key))
+            if commits.stored is stored and not ended:
+                self._install(key, columns, later)
         finally:
             waiters = self._loading.pop(key)
             if not self._loading:
@@ -101,14 +99,15 @@ class Mailboxes:
             for waiter in waiters:
                 waiter.fire(None)
 
-    def _install(
-        self, key: int, uid_validity: UidValidity, columns: Columns, later: Sequence[News]
-    ) -> None:
+    def _install(self, key: int, columns: Columns, later: Sequence[News]) -> None:
         stored = self._commits().stored
+        primary = stored.get(BOX, key >> 32)
+        if primary is None or primary.home != key:
+            return
         view = stored.get(VIEW, key) or View(key)
         log = Log(self._site.limits.log_changes_max)
         highest = max(view.hm, self._site.first_modseq)
-        mailbox = Mailbox(key, uid_validity, columns, log, view.unext, highest)
+        mailbox = Mailbox(key, UidValidity(primary.v), columns, log, view.unext, highest)
         for news in later:
             mailbox.tell(news.of(key), news.shown.get(key, ()))
         self._loaded[key] = mailbox
@@ -190,13 +189,17 @@ class Mailboxes:
             promise.fire(None)
 
 
-def _read(
-    columns: Columns, boxes: Sequence[Shown], account: int, connection: sqlite3.Connection
-) -> int:
+def _read(columns: Columns, account: int, key: int, connection: sqlite3.Connection) -> int:
     """On a reader's thread: fills *columns*; the account's mod-sequence of the same moment."""
+    bid, gen = parts_of(key)
     connection.execute("BEGIN")
     try:
-        columns.read(connection, boxes)
+        boxes = connection.execute(_BOXES, (account, bid, gen)).fetchall()
+        shown = [
+            Shown(number, found, era, *((None, None) if key == found << 32 else (bid, gen)))
+            for number, found, era in boxes
+        ]
+        columns.read(connection, shown)
         rows = connection.execute(_M, (account,)).fetchall()
     finally:
         connection.execute("ROLLBACK")

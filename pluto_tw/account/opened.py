@@ -25,7 +25,7 @@ from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.changes import Change
 from pluto_tw.mail.codes import TRYCREATE, UNAVAILABLE
 from pluto_tw.mail.errors import No
-from pluto_tw.mail.flags import KEYWORDS_MAX, Flag, Flags
+from pluto_tw.mail.flags import KEYWORDS_MAX, SEEN, Flag, Flags
 from pluto_tw.mail.messages import Copied, InternalDate, Stored, StoreMode
 from pluto_tw.mail.names import MailboxName
 from pluto_tw.mail.sets import EMPTY, NumberSet
@@ -185,6 +185,21 @@ class OpenedMailbox:
         self, uids: NumberSet, mode: StoreMode, flags: Flags, unchanged_since: ModSeq | None
     ) -> Stored:
         """As `OpenMailbox.store`."""
+        return await self._store(uids, mode, flags, unchanged_since, implicit=False)
+
+    async def mark_seen(self, uids: NumberSet) -> Stored:
+        """As `OpenMailbox.mark_seen`."""
+        return await self._store(uids, StoreMode.ADD, frozenset({SEEN}), None, implicit=True)
+
+    async def _store(
+        self,
+        uids: NumberSet,
+        mode: StoreMode,
+        flags: Flags,
+        unchanged_since: ModSeq | None,
+        *,
+        implicit: bool,
+    ) -> Stored:
         assert not self.read_only, "the session refuses to write to what it examines"
         named = self._named(uids)
         if self._mailbox.log.is_ended:
@@ -199,7 +214,15 @@ class OpenedMailbox:
             if mode is not StoreMode.REMOVE:
                 allow_keywords(known, [flags])
             wanted = frozenset(str(flag) for flag in spelled(known, flags))
-            return commands.store(rules, tx, named, _MODES[mode], wanted, unchanged_since=since)
+            return commands.store(
+                rules,
+                tx,
+                named,
+                _MODES[mode],
+                wanted,
+                unchanged_since=since,
+                implicit=implicit,
+            )
 
         tx, storing = await self._account.command(run)
         return Stored(

@@ -11,12 +11,14 @@ what is written, `staging.py` what lies above until then.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
+from pluto_tw.account import queries
 from pluto_tw.account.numbers import Numbers
 from pluto_tw.account.rows import (
     account_from,
     box_from,
     fold_from,
     key_from,
+    numbers_of,
     peer_from,
     placement_from,
     vector_of,
@@ -76,86 +78,6 @@ TRIM_EVERY: Final = 256
 #: Placements that one query of `prefetch` reads.
 _PREFETCH = 500
 
-_ACCOUNT: Final = """
-    SELECT id, vv, heads, sequencer, m, maxv, stable, base, gate, messages, octets
-    FROM account WHERE identity = ?
-"""
-_BOXES: Final = """
-    SELECT id, bid, name, stamp, dot, v, gen, special_use, bmsq, home_bid, home_gen, era, walk,
-        tags, extra, messages, octets, unseen, deleted, recent, keywords
-    FROM box WHERE account = ? ORDER BY bid
-"""
-_VIEWS: Final = "SELECT id, bid, gen, unext, maxuid, hm, recent_from FROM view WHERE account = ?"
-_PEERS: Final = "SELECT slot, ack, cov, marks FROM peer WHERE account = ?"
-_MEMBERS: Final = """
-    SELECT slot, replica, name, state, added, removed FROM member WHERE account = ? ORDER BY slot
-"""
-_PENDING_COUNT: Final = "SELECT count(*) FROM pending WHERE account = ?"
-_PLACEMENT: Final = """
-    SELECT m.box, m.pid, m.email, b.hash, m.size, m.date, m.zone, m.stamp, m.dot, m.place, m.id,
-        p.uid, p.era, p.claim, p.bounced, p.msq, p.flags, p.keywords, p.key_bid, p.key_gen, p.extra
-    FROM message m JOIN body b ON b.id = m.body JOIN placement p ON p.box = m.box AND p.id = m.id
-    WHERE m.account = ? AND m.pid = ?
-"""
-_PLACEMENTS_IN: Final = """
-    SELECT m.pid, m.email, b.hash, m.size, m.date, m.zone, m.stamp, m.dot, m.place, m.id,
-        p.uid, p.era, p.claim, p.bounced, p.msq, p.flags, p.keywords, p.key_bid, p.key_gen, p.extra
-    FROM placement p JOIN message m ON m.id = p.id JOIN body b ON b.id = m.body
-    WHERE p.box = ? AND p.id > ? ORDER BY p.id LIMIT ?
-"""
-_PLACEMENTS_OF: Final = """
-    SELECT m.pid, m.email, b.hash, m.size, m.date, m.zone, m.stamp, m.dot, m.place, m.id,
-        p.uid, p.era, p.claim, p.bounced, p.msq, p.flags, p.keywords, p.key_bid, p.key_gen, p.extra
-    FROM placement p JOIN message m ON m.id = p.id JOIN body b ON b.id = m.body
-    WHERE p.box = ? AND p.id BETWEEN ? AND ?
-"""
-_EXPOSED: Final = """
-    SELECT uid FROM placement
-    WHERE box = ? AND uid > 0 AND era = ? AND key_bid IS ? AND key_gen IS ?
-"""
-_PENDING: Final = """
-    SELECT m.pid, m.box, m.id FROM pending n JOIN message m ON m.id = n.message
-    WHERE n.account = ? AND n.message > ? ORDER BY n.message LIMIT ?
-"""
-_PENDING_IN: Final = """
-    SELECT m.pid, m.box, m.id FROM pending n JOIN message m ON m.id = n.message
-    WHERE n.box = ? AND n.message > ? ORDER BY n.message LIMIT ?
-"""
-_PENDING_OF: Final = """
-    SELECT m.pid, m.box, m.id FROM message m JOIN pending n ON n.account = m.account
-    AND n.message = m.id WHERE m.account = ? AND m.pid = ?
-"""
-_CONTEXT: Final = "SELECT vector FROM context WHERE account = ? AND slot = ? AND seq = ?"
-_LOGGED: Final = "SELECT data, msq, head FROM log WHERE account = ? AND slot = ? AND seq = ?"
-_LOG_AFTER: Final = """
-    SELECT seq, data, msq, head FROM log
-    WHERE account = ? AND slot = ? AND seq > ? ORDER BY seq LIMIT ?
-"""
-_HEAD: Final = "SELECT head FROM head WHERE account = ? AND slot = ? AND seq = ?"
-_FOLD: Final = """
-    SELECT slot, seq, bid, above, pids FROM fold
-    WHERE account = ? AND slot = ? AND seq = ? AND bid = ?
-"""
-_FOLDS: Final = """
-    SELECT slot, seq, bid, above, pids FROM fold
-    WHERE account = ? AND slot = ? AND seq <= ? ORDER BY seq, bid LIMIT ?
-"""
-_FOLDS_OF: Final = """
-    SELECT slot, seq, bid, above, pids FROM fold WHERE account = ? AND slot = ? AND seq = ?
-"""
-_FLOOR: Final = "SELECT v FROM floor WHERE account = ? AND name = ?"
-_SUBSCRIPTION: Final = "SELECT entries FROM subscription WHERE account = ? AND name = ?"
-_SUBSCRIPTIONS: Final = """
-    SELECT name, entries FROM subscription WHERE account = ? AND name > ? ORDER BY name LIMIT ?
-"""
-_META: Final = """
-    SELECT value, stamp, dot FROM meta WHERE account = ? AND bid = ? AND entry = ?
-"""
-_METAS: Final = """
-    SELECT bid, entry, value, stamp, dot FROM meta
-    WHERE account = ? AND (bid, entry) > (?, ?) ORDER BY bid, entry LIMIT ?
-"""
-
 
 class StoredRecords:
     """
@@ -191,7 +113,7 @@ class StoredRecords:
 
     def _load(self, lowest_slot: int) -> None:
         read = self._shard.read
-        rows = read(_ACCOUNT, (self.identity,))
+        rows = read(queries.ACCOUNT, (self.identity,))
         if not rows:
             self._kept[ACCOUNT.number][0] = first_account(lowest_slot)
             self._keep_box(first_box(), NOTHING)
@@ -199,24 +121,24 @@ class StoredRecords:
             return
         ((self.account, *scalars, self.quota_messages, self.quota_octets),) = rows
         self._kept[ACCOUNT.number][0] = account_from(tuple(scalars))
-        for number, *columns in read(_BOXES, (self.account,)):
+        for number, *columns in read(queries.BOXES, (self.account,)):
             box = box_from(tuple(columns[:-6]))
             *counts, words = columns[-6:]
             keywords = tuple(Flag(word) for word in words.split(" ")) if words else ()
             self._keep_box(box, _tally(counts, keywords))
             self.box_numbers[box.bid] = number
             self._bids[number] = box.bid
-        for number, bid, gen, unext, maxuid, hm, recent in read(_VIEWS, (self.account,)):
+        for number, bid, gen, unext, maxuid, hm, recent in read(queries.VIEWS, (self.account,)):
             key = key_from(bid, gen)
             self._kept[VIEW.number][key] = View(key, unext, maxuid, hm)
             self.view_numbers[key] = number
             self.recents[key] = recent
-        for row in read(_PEERS, (self.account,)):
+        for row in read(queries.PEERS, (self.account,)):
             peer = peer_from(row)
             self._kept[PEER.number][peer.slot] = peer
-        for row in read(_MEMBERS, (self.account,)):
+        for row in read(queries.MEMBERS, (self.account,)):
             self._kept[MEMBER.number][row[0]] = Member(*row)
-        ((self._pending_count,),) = read(_PENDING_COUNT, (self.account,))
+        ((self._pending_count,),) = read(queries.PENDING_COUNT, (self.account,))
 
     def _keep_box(self, box: Box, tally: Tally) -> None:
         self._kept[BOX.number][box.bid] = box
@@ -371,7 +293,9 @@ class StoredRecords:
             while end - at > 1 and rows[end - 1] - rows[at] > 4 * (end - at):
                 end = at + (end - at) // 2
             if end - at > 1:
-                for row in self._shard.read(_PLACEMENTS_OF, (number, rows[at], rows[end - 1])):
+                for row in self._shard.read(
+                    queries.PLACEMENTS_OF, (number, rows[at], rows[end - 1])
+                ):
                     kept[row[0]] = placement_from(row, bid)
             at = end
 
@@ -398,33 +322,35 @@ class StoredRecords:
             if birth is not None and scalars.gate is None and not covers(scalars.vv, birth[0]):
                 # Its operation has not been here.
                 return None
-            for row in read(_PLACEMENT, (account, key)):
+            for row in read(queries.PLACEMENT, (account, key)):
                 return placement_from(row[1:], self._bids[row[0]])
         elif number == CONTEXT.number:
-            for (vector,) in read(_CONTEXT, (account, key & SLOT_MASK, key >> SLOT_BITS)):
+            for (vector,) in read(queries.CONTEXT, (account, key & SLOT_MASK, key >> SLOT_BITS)):
                 return Context(key, vector_of(vector))
         elif number == PENDING.number:
             if self._pending_count:
-                for row in read(_PENDING_OF, (account, key)):
+                for row in read(queries.PENDING_OF, (account, key)):
                     return self._pending(row)
         elif number == LOG.number:
-            for data, msq, head in read(_LOGGED, (account, key & SLOT_MASK, key >> SLOT_BITS)):
+            for data, msq, head in read(
+                queries.LOGGED, (account, key & SLOT_MASK, key >> SLOT_BITS)
+            ):
                 return Logged(key, data, msq, head)
         elif number == FOLD.number:
             dot, bid = key
-            for row in read(_FOLD, (account, dot & SLOT_MASK, dot >> SLOT_BITS, bid)):
+            for row in read(queries.FOLD, (account, dot & SLOT_MASK, dot >> SLOT_BITS, bid)):
                 return fold_from(row)
         elif number == FLOOR.number:
-            for (v,) in read(_FLOOR, (account, key)):
+            for (v,) in read(queries.FLOOR, (account, key)):
                 return Floor(key, v)
         elif number == SUBSCRIPTION.number:
-            for (entries,) in read(_SUBSCRIPTION, (account, key)):
+            for (entries,) in read(queries.SUBSCRIPTION, (account, key)):
                 return Subscription(key, vector_of(entries))
         elif number == META.number:
-            for value, stamp, dot in read(_META, (account, *key)):
+            for value, stamp, dot in read(queries.META, (account, *key)):
                 return Meta(key[0], key[1], value, (stamp, dot))
         elif number == HEAD.number:
-            for (head,) in read(_HEAD, (account, key & SLOT_MASK, key >> SLOT_BITS)):
+            for (head,) in read(queries.HEAD, (account, key & SLOT_MASK, key >> SLOT_BITS)):
                 return Head(key, head)
         return None
 
@@ -454,7 +380,7 @@ class StoredRecords:
         number = self.box_numbers.get(bid)
         if number is None:
             return ()
-        rows = self._shard.read(_PLACEMENTS_IN, (number, after_row, limit))
+        rows = self._shard.read(queries.PLACEMENTS_IN, (number, after_row, limit))
         return [placement_from(row, bid) for row in rows]
 
     def exposed(self, key: int, bid: int) -> NumberSet:
@@ -463,15 +389,15 @@ class StoredRecords:
         if box is None or box.home != key or number is None:
             return EMPTY
         parts = (None, None) if key == bid << 32 else (key >> 32, key & 0xFFFFFFFF)
-        rows = self._shard.read(_EXPOSED, (number, box.era, *parts))
-        return NumberSet.of(uid for (uid,) in rows)
+        ((uids,),) = self._shard.read(queries.EXPOSED, (number, box.era, *parts))
+        return NumberSet.of(numbers_of(uids))
 
     def pending(self, after_row: int, limit: int) -> Sequence[Pending]:
         if not self._pending_count:
             return ()
         return [
             self._pending(row)
-            for row in self._shard.read(_PENDING, (self.account, after_row, limit))
+            for row in self._shard.read(queries.PENDING, (self.account, after_row, limit))
         ]
 
     def pending_in(self, bid: int, after_row: int, limit: int) -> Sequence[Pending]:
@@ -479,11 +405,12 @@ class StoredRecords:
         if not self._pending_count or number is None:
             return ()
         return [
-            self._pending(row) for row in self._shard.read(_PENDING_IN, (number, after_row, limit))
+            self._pending(row)
+            for row in self._shard.read(queries.PENDING_IN, (number, after_row, limit))
         ]
 
     def log_after(self, slot: int, seq: int, limit: int) -> Sequence[Logged]:
-        rows = self._shard.read(_LOG_AFTER, (self.account, slot, seq, limit))
+        rows = self._shard.read(queries.LOG_AFTER, (self.account, slot, seq, limit))
         return [Logged(at << SLOT_BITS | slot, data, msq, head) for at, data, msq, head in rows]
 
     def folds(self, stable: Vector, limit: int) -> Sequence[Fold]:
@@ -491,19 +418,19 @@ class StoredRecords:
         for slot, seq in enumerate(stable):
             if seq and len(found) < limit:
                 row = (self.account, slot, seq, limit - len(found))
-                found += [fold_from(fold) for fold in self._shard.read(_FOLDS, row)]
+                found += [fold_from(fold) for fold in self._shard.read(queries.FOLDS, row)]
         return found
 
     def folds_of(self, dot: int) -> Sequence[Fold]:
         row = (self.account, dot & SLOT_MASK, dot >> SLOT_BITS)
-        return [fold_from(fold) for fold in self._shard.read(_FOLDS_OF, row)]
+        return [fold_from(fold) for fold in self._shard.read(queries.FOLDS_OF, row)]
 
     def subscriptions_after(self, name: str, limit: int) -> Sequence[Subscription]:
-        rows = self._shard.read(_SUBSCRIPTIONS, (self.account, name, limit))
+        rows = self._shard.read(queries.SUBSCRIPTIONS, (self.account, name, limit))
         return [Subscription(found, vector_of(entries)) for found, entries in rows]
 
     def metas_after(self, bid: int, entry: str, limit: int) -> Sequence[Meta]:
-        rows = self._shard.read(_METAS, (self.account, bid, entry, limit))
+        rows = self._shard.read(queries.METAS, (self.account, bid, entry, limit))
         return [Meta(b, e, value, (stamp, dot)) for b, e, value, stamp, dot in rows]
 
     def members(self) -> Sequence[Member]:

@@ -41,6 +41,9 @@ FOLD_SECONDS: Final = 5.0
 #: finds them and needs no snapshot. At 1,000 operations a day this is 150 KB an account.
 LOG_MARGIN_SECONDS: Final = 24 * 3600.0
 
+#: How long after folding the log is looked at: pruning can wait, and looking costs.
+PRUNE_SECONDS: Final = 600.0
+
 #: Nobody waits longer than this for UIDs, also where this replica gives them itself, in slices.
 UIDS_SECONDS_MAX: Final = 20.0
 
@@ -150,7 +153,10 @@ class AccountReplica:
             raise
 
     async def receive(self, ops: Sequence[Op], checkpoint: Checkpoint | None) -> Transaction:
-        """Operations of a peer, in any order, and what it states; durable on return."""
+        """
+        Operations of a peer, in any order, and what it states; the operations are durable on
+        return. What it states alone is written with the next commit: the newest of it may be lost.
+        """
         await self.ground.shard.room()
         self.require()
         try:
@@ -158,7 +164,11 @@ class AccountReplica:
         except Missing as missing:
             self.halted = f"an operation names what is not here: {missing}"
             raise No(UNAVAILABLE, "this account needs its operator") from missing
-        await self.commits.commit(tx)
+        if tx.taken or tx.ops:
+            await self.commits.commit(tx)
+        elif not tx.is_empty:
+            self.commits.stage(tx)
+            self._later("fold", FOLD_SECONDS, self._fold)
         return tx
 
     async def hand_over(self, successor: int) -> None:
@@ -291,7 +301,7 @@ class AccountReplica:
     @property
     def is_idle(self) -> bool:
         """Whether it can be closed with nothing lost: nobody has it open, nothing is to be done."""
-        names = self._timers.keys() - {"fold"}
+        names = self._timers.keys() - {"fold", "prune"}
         return not self.mailboxes.in_use and self.commits.is_idle and not names
 
     async def rest(self) -> None:

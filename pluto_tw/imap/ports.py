@@ -154,6 +154,14 @@ class OpenMailbox(Protocol):
     ) -> Stored:
         """Changes flags of messages in the view. No: LIMIT, OVERQUOTA, UNAVAILABLE."""
 
+    async def mark_seen(self, uids: NumberSet) -> Stored:
+        r"""
+        Sets `\Seen`, because the client has fetched them. No: as `store`. RFC 9051 §6.4.5.
+
+        Unlike `store` it says nothing of what the user wants: it keeps no message that somebody
+        else removes at the same time.
+        """
+
     async def expunge(self, uids: NumberSet) -> NumberSet:
         """Removes those of *uids* that have `\\Deleted`; the UIDs removed."""
 

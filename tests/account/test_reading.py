@@ -8,6 +8,7 @@ from pluto_tw.account.bodies import Bodies
 from pluto_tw.account.reading import StoredBody
 from pluto_tw.account.schema import CHUNK_BITS, CHUNK_OCTETS, DAMAGED
 from pluto_tw.imap import ports
+from pluto_tw.mail import messages
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import No
 from tests.account.case import BodiesTestCase, listed
@@ -50,7 +51,7 @@ class ReadTests(ReadingTestCase):
     def test_it_is_what_a_session_asks_for(self) -> None:
         """The types say it; mypy checks them."""
         body: ports.Body = self.bodies.body(self.small, len(SMALL))
-        upload: ports.Upload = self.bodies.upload(body.size)
+        upload: messages.Upload = self.bodies.upload(body.size)
         upload.abandon()
 
     @given(st.data())

@@ -1,272 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one path of every write: order, failure, restart, what is left behind."""
+"""One account at this replica: restart, what is forgotten, bodies, counts."""
 
-from collections.abc import Awaitable, Sequence
-from typing import Any, TypeVar
+import tempfile
+import tracemalloc
+from pathlib import Path
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import Clock
-from twisted.trial.unittest import SynchronousTestCase
-
-from pluto_tw.account.account import AccountSession
-from pluto_tw.account.database import MemoryDatabase
-from pluto_tw.account.exchange import digest
-from pluto_tw.account.failures import Trouble
+from pluto_tw.account.database import FileDatabase
 from pluto_tw.account.opened import OpenedMailbox
-from pluto_tw.account.replica import FOLD_SECONDS, LOG_MARGIN_SECONDS
-from pluto_tw.account.site import Limits
-from pluto_tw.account.work import Work
-from pluto_tw.account.writer import Outcome, Writer
-from pluto_tw.mail.changes import Ended, Exposed, Touched, Vanished
-from pluto_tw.mail.codes import ALREADYEXISTS, UNAVAILABLE
+from pluto_tw.account.replica import FOLD_SECONDS, LOG_MARGIN_SECONDS, PRUNE_SECONDS
+from pluto_tw.mail.changes import Ended, Vanished
+from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import No
-from pluto_tw.mail.flags import flag_set
-from pluto_tw.mail.messages import Appended, NewMessage, Stored, StoreMode
+from pluto_tw.mail.messages import NewMessage
 from pluto_tw.mail.names import INBOX, MailboxName
 from pluto_tw.mail.sets import NumberSet
-from pluto_tw.mail.uids import UID_MAX
 from tests.account.accounts import Node, site_of
-from tests.account.case import pages_max
-from tests.support.hop import HeldHop
-
-T = TypeVar("T")
-
-WORK = MailboxName("Work")
-ALL = NumberSet.from_ranges([(1, UID_MAX)])
-
-
-class ReplicaCase(SynchronousTestCase):
-    """Has `node`, alone on a database in memory, and a session of one account there."""
-
-    limits = Limits()
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.database = MemoryDatabase("memory", bytes(16))
-        self.addCleanup(self.database.destroy)
-        self.node = Node(self.database, site_of(self.clock, limits=self.limits))
-        self.login()
-
-    def login(self) -> None:
-        self.session: AccountSession = self.node.store.session("fred", "fred")
-        self.account = self.node.store.account("fred")
-
-    def crash(self, hop: HeldHop | None = None) -> None:
-        """What was not committed is gone, and all that was in memory."""
-        self.node.restart(hop)
-        self.login()
-
-    def begun(self, work: Awaitable[T]) -> "Deferred[T]":
-        async def run() -> T:
-            return await work
-
-        return Deferred.fromCoroutine(run())
-
-    def now(self, work: Awaitable[T]) -> T:
-        return self.successResultOf(self.begun(work))
-
-    def begin_append(
-        self, octets: bytes, text: str = "", name: str = INBOX
-    ) -> "Deferred[Appended]":
-        upload = self.session.upload(len(octets))
-        self.now(upload.write(octets))
-        message = NewMessage(upload, flag_set(text.split()), None)
-        return self.begun(self.session.append(MailboxName(name), [message]))
-
-    def append(self, octets: bytes = b"octets", text: str = "", name: str = INBOX) -> int:
-        [uid] = self.successResultOf(self.begin_append(octets, text, name)).uids
-        return uid
-
-    def open(self, name: str = INBOX) -> OpenedMailbox:
-        return self.now(self.session.open(MailboxName(name), False, lambda: None))
-
-    def store(self, opened: OpenedMailbox, text: str, uids: NumberSet = ALL) -> Stored:
-        return self.now(opened.store(uids, StoreMode.ADD, flag_set(text.split()), None))
-
-    def expunge(self, opened: OpenedMailbox, *uids: int) -> None:
-        self.store(opened, "\\Deleted", NumberSet.of(uids))
-        self.now(opened.expunge(NumberSet.of(uids)))
-
-    def rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return self.database.connection.execute(sql).fetchall()
-
-    def digest(self) -> bytes:
-        work = self.begun(digest(self.account))
-        while not work.called:
-            self.clock.advance(0)
-        return self.successResultOf(work).digest
-
-
-class OrderTests(ReplicaCase):
-    """Nothing is told before COMMIT."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.hop = HeldHop()
-        self.addCleanup(self.hop.finish)
-        self.append()
-        self.crash(self.hop)
-        opening = self.begun(self.session.open(INBOX, False, self.woken))
-        self.hop.finish()
-        self.opened = self.successResultOf(opening)
-        self.wakes = 0
-        self.in_order: list[str] = []
-        self.node.store.peers_woken = lambda identity: self.in_order.append("peers")
-
-    def woken(self) -> None:
-        self.wakes += 1
-        self.in_order.append("session")
-
-    def test_nothing_is_told_before_the_commit(self) -> None:
-        storing = self.begun(self.opened.store(ALL, StoreMode.ADD, flag_set(["\\Seen"]), None))
-        storing.addCallback(lambda stored: self.in_order.append("answer"))
-        self.hop.run()
-        self.assertNoResult(storing)
-        self.assertEqual((self.opened.position(), self.in_order), (0, []))
-        self.assertEqual(self.opened.flags(self.opened.uids()), [frozenset()])
-        self.hop.tell()
-        self.assertEqual(self.in_order, ["session", "peers", "answer"])
-        self.assertEqual(self.opened.position(), 1)
-
-    def test_events_that_come_meanwhile_share_the_next_commit(self) -> None:
-        count = self.node.shard.count
-        before = count.transactions
-        flags = ("\\Seen", "\\Flagged", "\\Answered", "$a")
-        work = [
-            self.begun(self.opened.store(ALL, StoreMode.ADD, flag_set([flag]), None))
-            for flag in flags
-        ]
-        self.hop.finish()
-        for storing in work:
-            self.assertTrue(self.successResultOf(storing).changed)
-        self.assertEqual(count.transactions, before + 2)
-        self.assertEqual(self.opened.position(), len(flags))
-        modseqs = [
-            change.modseq for change in self.opened.changes(0) or () if isinstance(change, Touched)
-        ]
-        self.assertEqual(modseqs, sorted(set(modseqs)))
-
-    def test_command_sees_what_is_staged(self) -> None:
-        first = self.begun(self.session.create(WORK, frozenset()))
-        second = self.begun(self.session.create(WORK, frozenset()))
-        self.assertNoResult(second)
-        self.hop.finish()
-        self.successResultOf(first)
-        self.assertEqual(self.failureResultOf(second, No).value.code, ALREADYEXISTS)
-
-    def test_refusal_that_rests_on_what_is_staged_fails_with_it(self) -> None:
-        """The CREATE that it was refused for never was."""
-        pages_max(self.database.connection, 0)
-        appending = self.begin_append(b"x" * 60_000)
-        first = self.begun(self.session.create(WORK, frozenset()))
-        second = self.begun(self.session.create(WORK, frozenset()))
-        self.hop.finish()
-        for work in (appending, first, second):
-            self.assertEqual(self.failureResultOf(work, No).value.code, UNAVAILABLE)
-
-    def test_load_misses_nothing_that_is_committed_meanwhile(self) -> None:
-        self.opened.close()
-        self.crash(self.hop)
-        at_first: list[int] = []
-
-        def opened(mailbox: OpenedMailbox) -> OpenedMailbox:
-            at_first.extend(mailbox.uids())
-            return mailbox
-
-        opening = self.begun(self.session.open(INBOX, False, self.woken)).addCallback(opened)
-        appending = self.begin_append(b"second")
-        # The commit and the load in either order, told in either order.
-        self.hop.run()
-        self.hop.run()
-        self.hop.tell()
-        self.hop.tell()
-        self.hop.finish()
-        [uid] = self.successResultOf(appending).uids
-        self.assertEqual(at_first, [1])
-        mailbox = self.successResultOf(opening)
-        self.assertEqual(list(mailbox.uids()), [1, uid])
-        [change] = mailbox.changes(0) or ()
-        assert isinstance(change, Exposed)
-        self.assertEqual(list(change.uids), [uid])
-
-    def test_load_waits_until_what_it_saw_is_told(self) -> None:
-        self.opened.close()
-        self.crash(self.hop)
-        appending = self.begin_append(b"second")
-        self.hop.run()
-        opening = self.begun(self.session.open(INBOX, False, self.woken))
-        self.hop.finish()
-        [uid] = self.successResultOf(appending).uids
-        opened = self.successResultOf(opening)
-        self.assertEqual((list(opened.uids()), opened.position()), ([1, uid], 0))
-
-
-class FailureTests(ReplicaCase):
-    """A commit that fails leaves nothing behind."""
-
-    def full(self) -> None:
-        """No page more; freed ones are used up."""
-        connection = self.database.connection
-        connection.execute("CREATE TABLE filler (data BLOB)")
-        pages_max(connection, 0)
-
-    def test_full_disk_refuses_and_keeps_what_was_acknowledged(self) -> None:
-        kept = self.append(b"x" * 30_000)
-        viewer = self.open()
-        before = self.digest()
-        self.full()
-        work = self.begin_append(b"y" * 60_000)
-        self.assertEqual(self.failureResultOf(work, No).value.code, UNAVAILABLE)
-        self.assertEqual((list(viewer.uids()), viewer.position()), ([kept], 0))
-        self.assertEqual(self.digest(), before)
-        self.database.connection.execute("PRAGMA max_page_count = 100000")
-        self.clock.advance(10)
-        again = self.append(b"y" * 60_000)
-        self.assertEqual(list(viewer.uids()), [kept, again])
-        [change] = viewer.changes(0) or ()
-        self.assertIsInstance(change, Exposed)
-
-    def test_quota_is_as_before_a_commit_that_failed(self) -> None:
-        self.append(b"12345")
-        self.full()
-        self.failureResultOf(self.begin_append(b"y" * 60_000), No)
-        self.assertEqual(self.account.commits.staged.quota_octets, 5)
-        self.assertEqual(self.now(self.session.status(INBOX)).messages, 1)
-
-    def test_what_was_durable_after_all_is_told(self) -> None:
-        """M5: "After an error of COMMIT itself ... the account read again"."""
-        kept = self.append()
-        viewer = self.open()
-        done = Writer.transact
-
-        def broken(writer: Writer, lanes: Sequence[Sequence[Work]]) -> Outcome:
-            """What is seen of a disk that fails after it has done its work."""
-            outcome = done(writer, lanes)
-            assert outcome == Outcome({})
-            return Outcome({}, Trouble.BROKEN, OSError("an error"))
-
-        patch = self.patch(Writer, "transact", broken)
-        appending = self.begin_append(b"second")
-        patch.restore()
-        self.assertEqual(self.failureResultOf(appending, No).value.code, UNAVAILABLE)
-        self.assertEqual(list(viewer.uids()), [kept, kept + 1])
-        [change] = viewer.changes(0) or ()
-        self.assertIsInstance(change, Exposed)
-        self.assertEqual(self.append(b"third"), kept + 2)
-
-    def test_what_was_not_durable_is_not_told(self) -> None:
-        kept = self.append()
-        viewer = self.open()
-
-        def broken(writer: Writer, lanes: Sequence[Sequence[Work]]) -> Outcome:
-            return Outcome({}, Trouble.BROKEN, OSError("an error"))
-
-        patch = self.patch(Writer, "transact", broken)
-        appending = self.begin_append(b"second")
-        patch.restore()
-        self.failureResultOf(appending, No)
-        self.assertEqual((list(viewer.uids()), viewer.position()), ([kept], 0))
-        self.assertEqual(self.append(b"third"), kept + 1)
+from tests.account.case import copy
+from tests.account.replica_case import ALL, WORK, ReplicaCase
 
 
 class RestartTests(ReplicaCase):
@@ -365,6 +115,39 @@ class RestartTests(ReplicaCase):
         self.assertEqual(self.rows("PRAGMA integrity_check"), [("ok",)])
 
 
+class FileTests(ReplicaCase):
+    """The same on a disk."""
+
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.directory = Path(temporary.name)
+        super().setUp()
+
+    def on(self, path: Path) -> None:
+        database = FileDatabase(path, lambda: bytes(16), may_create=True)
+        self.addCleanup(database.finish)
+        self.node = Node(database, site_of(self.clock))
+        self.login()
+
+    def test_what_was_answered_is_in_a_copy_of_the_files(self) -> None:
+        """As a crash at any moment would leave them."""
+        path = self.directory / "shard.db"
+        self.on(path)
+        copies = []
+        for number in range(4):
+            self.append(b"%d" % number)
+            self.store(self.open(), f"k{number}")
+            target = self.directory / f"copy{number}.db"
+            copy(path, target)
+            copies.append((target, self.digest()))
+        self.node.stop()
+        for target, before in copies:
+            self.on(target)
+            self.assertEqual(self.digest(), before)
+            self.node.stop()
+
+
 class FoldTests(ReplicaCase):
     """What is stable is forgotten, and bodies go when nobody needs them."""
 
@@ -422,6 +205,7 @@ class FoldTests(ReplicaCase):
         self.clock.advance(LOG_MARGIN_SECONDS)
         self.store(self.open(), "\\Seen")
         self.fold()
+        self.clock.advance(PRUNE_SECONDS)
         self.assertEqual(self.rows("SELECT count(*) FROM log"), [(1,)])
 
     def test_copies_share_a_body(self) -> None:
@@ -463,6 +247,29 @@ class BodyTests(ReplicaCase):
         # The same octets once more mend it.
         self.append(b"octets")
         self.assertEqual(self.read(opened, uid), b"octets")
+
+    def test_large_append_streams(self) -> None:
+        """Issue: "memory stays under 2 MiB for 50 MB"."""
+        chunk = b"0123456789abcdef" * 4095 + b"0123456789abcd\r\n"
+        header = b"Subject: large\r\n\r\n"
+        count = (50 * 1024 * 1024 - len(header)) // len(chunk)
+        size = len(header) + count * len(chunk)
+        self.append()
+        tracemalloc.start()
+        try:
+            upload = self.session.upload(size)
+            self.now(upload.write(header))
+            for _ in range(count):
+                self.now(upload.write(chunk))
+            message = NewMessage(upload, frozenset(), None)
+            [uid] = self.now(self.session.append(INBOX, [message])).uids
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        self.assertLess(peak, 2 * 1024 * 1024)
+        opened = self.open()
+        self.assertEqual(opened.sizes([uid]), [size])
+        self.assertEqual(self.now(opened.facts([uid]))[0].size, size)
 
     def test_refused_append_leaves_no_body(self) -> None:
         octets = b"x" * 200_000

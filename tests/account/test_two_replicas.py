@@ -354,6 +354,19 @@ class TwoReplicasTests(SynchronousTestCase):
             self.assertEqual(self.now(receive(self.b.account, batch)).operations, 0)
         self.assertEqual(vector(self.b.account), before)
 
+    def test_what_a_peer_states_waits_for_the_next_commit(self) -> None:
+        """M6: "T, Cov and ack are kept in memory and written with the account's next"."""
+        self.append(self.a, b"one")
+        self.exchange()
+        count = self.a.node.shard.count
+        before = count.transactions
+        self.now(self.a.account.receive([], Checkpoint(1, 1 << 40, vector(self.b.account))))
+        self.assertEqual(count.transactions, before)
+        self.append(self.a, b"two")
+        self.assertEqual(count.transactions, before + 1)
+        [(cov,)] = self.a.node.shard.read("SELECT cov FROM peer WHERE slot = 1")
+        self.assertGreaterEqual(cov, 1 << 40)
+
     def test_octets_that_are_no_batch_are_refused(self) -> None:
         for octets in (b"", b"\xc1", b"\x92\x01\x91\x90"):
             taken = self.now(receive(self.b.account, octets))

@@ -40,6 +40,19 @@ class WritesContract(AccountCase):
             self.assertEqual((stored.changed, stored.modified), (uids(uid), EMPTY), named)
             self.assertEqual(viewer.flags(), {uid: flags(after)}, named)
 
+    def test_mark_seen(self) -> None:
+        """Ports, `mark_seen`: "Sets `\\Seen`", of which others hear as of a STORE."""
+        account = self.make_account()
+        one, two = self.fill(account, 2, "$a")
+        viewer, other = self.view(account), self.view(self.another_session(account))
+        self.store(viewer, [two], ADD, "\\Seen")
+        other.catch_up()
+        stored = self.now(viewer.mailbox.mark_seen(uids(one, two)))
+        self.assertEqual((stored.changed, stored.gone), (uids(one), EMPTY))
+        self.assertEqual(other.news(), [Touched(stored.modseq, uids(one), True)])
+        other.catch_up()
+        self.assertEqual(other.flags(), dict.fromkeys((one, two), flags("\\Seen $a")))
+
     def test_log_has_the_flags_when_store_returns(self) -> None:
         """Ports, `Stored`: "The mod-sequence of the change", which the log tells as well."""
         account = self.make_account()

@@ -240,6 +240,16 @@ class MailboxTests(CommandCase):
         self.assertGreater(second.v, first.v)
         self.assertEqual(len(self.records.exposed(second.key, second.boxes[0].bid)), 0)
 
+    def test_revalidate_ends_sessions_and_keeps_uids(self) -> None:
+        pids = self.append()
+        v = self.run_command(commands.revalidate, INBOX)
+        found = commands.mailbox(self.records, INBOX)
+        assert found is not None and self.tx is not None
+        self.assertEqual((found.v, found.key), (v, 0))
+        self.assertIsInstance(self.tx.changes[0][0], Ended)
+        self.assertEqual(commands.uids_of(self.records, pids), [1])
+        self.refused("NONEXISTENT", commands.revalidate, _N)
+
     def test_subscriptions(self) -> None:
         self.run_command(commands.subscribe, _N, True)
         self.assertTrue(commands.is_subscribed(self.records, "N"))

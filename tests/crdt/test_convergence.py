@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.crdt import snapshot
+from pluto_tw.crdt import exposure, mailboxes, snapshot
 from pluto_tw.crdt.codec import decode_op
 from pluto_tw.crdt.dots import SLOT_BITS, SLOT_MASK, covers, is_below, raised
 from pluto_tw.crdt.ops import Op
@@ -199,6 +199,13 @@ class ConvergenceTests(SynchronousTestCase):
     def test_some_seeds(self) -> None:
         """Longer histories than Hypothesis makes."""
         for seed in range(12):
+            played(random_steps(seed, 150), 2 + seed % 4)
+
+    def test_slices_make_no_difference(self) -> None:
+        """Walking, sequencing, folding and opening by twos and threes."""
+        self.patch(exposure, "WORK_MAX", 3)
+        self.patch(mailboxes, "SLICE", 2)
+        for seed in range(100, 112):
             played(random_steps(seed, 150), 2 + seed % 4)
 
     def test_a_settled_account_forgets(self) -> None:

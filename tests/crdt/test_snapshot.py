@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
+from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,8 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.crdt import snapshot
 from pluto_tw.crdt.snapshot import Cursor, Header, Piece, Trailer
+from tests.crdt.samples import HEADER, PIECE, TRAILER
 from tests.support.cluster import Cluster, observable, shown
 from tests.support.histories import History, random_steps
+
+_SAMPLES = Path(__file__).parent / "samples"
 
 
 @cache
@@ -59,6 +64,22 @@ class ReadTests(SynchronousTestCase):
             self.assertEqual(observable(a.records), observable(j.records))
             self.assertEqual(shown(a.records), shown(j.records))
             self.assertEqual(cluster.renumbered, before)
+
+
+class SampleTests(SynchronousTestCase):
+    """Octets of version 1 as they were first written."""
+
+    def test_parts(self) -> None:
+        decoders: dict[str, Callable[[bytes], Header | Piece | Trailer]] = {
+            "header1": snapshot.decode_header,
+            "piece1": snapshot.decode_piece,
+            "trailer1": snapshot.decode_trailer,
+        }
+        parts: tuple[Header | Piece | Trailer, ...] = (HEADER, PIECE, TRAILER)
+        for (name, decode), part in zip(decoders.items(), parts, strict=True):
+            data = bytes.fromhex((_SAMPLES / f"{name}.hex").read_text())
+            self.assertEqual(decode(data), part, name)
+            self.assertEqual(snapshot.encode(part), data, name)
 
 
 class CodecTests(SynchronousTestCase):

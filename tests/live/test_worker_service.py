@@ -88,7 +88,9 @@ class WorkerServiceTests(TestCase):
         told = [name for name in self.names() if name != "configuration-warning"]
         self.assertEqual(
             told,
-            ["identity", "ready", "reloaded", "reload-refused", "restart-needed", "reloaded"]
-            + ["stopping", "stopped"],
+            [
+                *("identity", "ready", "reloaded", "reload-refused", "restart-needed", "reloaded"),
+                *("stopping", "stopped"),
+            ],
         )
         self.assertEqual((self.watched, self.left), ([], []))

@@ -233,7 +233,9 @@ class Run:
     def _lose(self, slot: int) -> None:
         if len(self._nodes) > 1:
             self._crash(slot)
-            self._nodes.pop(slot, None)
+            lost = self._nodes.pop(slot, None)
+            if lost is not None:
+                self._figures.update(lost.figures())
             self._leaving.add(slot)
 
     def _remove(self, slot: int) -> None:

@@ -32,7 +32,7 @@ from pluto_tw.crdt.records import (
     Records,
 )
 from pluto_tw.crdt.replica import Moment, Replica
-from pluto_tw.crdt.resync import Kind, outstanding, since
+from pluto_tw.crdt.resync import Checkpoint, Kind, outstanding, since
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.changes import Ended, Exposed, Touched, Vanished
@@ -102,6 +102,8 @@ class Cluster:
         self.meaning: dict[tuple[int, int], bytes] = {}
         self.validities: dict[int, int] = {}
         self.floors: dict[tuple[str, str], int] = {}
+        #: Batches on their way: to whom, operations, checkpoint.
+        self.mail: list[tuple[str, list[Op], Checkpoint]] = []
         #: Every operation that was committed where it was made.
         self.ops: list[Op] = []
         self.stamps: dict[int, int] = {}
@@ -198,11 +200,26 @@ class Cluster:
         segments = self._lacking(a, b)[:most]
         data = codec.encode_batch(segments)
         ops = [op for segment in codec.decode_batch(data) for op in segment.ops]
-        return self.hand(b, ops, a)
+        return self.hand(b, ops, a.replica.checkpoint(a.records))
 
-    def hand(self, b: Site, ops: list[Op], a: Site) -> int:
-        """*b* gets *ops* and the checkpoint of *a*."""
-        checkpoint = a.replica.checkpoint(a.records)
+    def post(self, source: str, target: str, most: int) -> None:
+        """Sends a batch that arrives at some time, or never."""
+        a, b = self.sites[source], self.sites[target]
+        if a.rules.serves(a.account()) and is_below(a.account().base, b.account().vv):
+            ops = [op for segment in self._lacking(a, b)[:most] for op in segment.ops]
+            self.mail.append((target, ops, a.replica.checkpoint(a.records)))
+
+    def arrive(self, at: int, again: bool) -> None:
+        """One of the batches on their way arrives, in any order; *again*: and will once more."""
+        if self.mail:
+            target, ops, checkpoint = self.mail[at % len(self.mail)]
+            if not again:
+                del self.mail[at % len(self.mail)]
+            if not self.sites[target].loading:
+                self.hand(self.sites[target], ops, checkpoint)
+
+    def hand(self, b: Site, ops: list[Op], checkpoint: Checkpoint) -> int:
+        """*b* gets *ops* and what their sender stated."""
         tx = b.replica.receive(b.top(), self.moment(b), ops, checkpoint)
         taken = tx.taken
         self.commit(b, tx)
@@ -236,7 +253,7 @@ class Cluster:
         while tx.more:
             tx = b.replica.tick(b.top(), self.moment(b))
             self.commit(b, tx)
-        self.hand(b, [], a)
+        self.hand(b, [], a.replica.checkpoint(a.records))
         return int(b.account().vv != before)
 
     def join(self, name: str, source: str) -> None:

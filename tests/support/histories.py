@@ -38,6 +38,8 @@ ACTIONS = (
     *("annotate",),
     *("deliver",) * 22,
     *("some",) * 6,
+    *("post",) * 8,
+    *("arrive",) * 8,
     *("cut",) * 2,
     *("heal",),
     *("expire",) * 4,
@@ -193,6 +195,15 @@ class History:
         self.log[-1] += f" to {other}: {1 + y % 4}"
         if other != site.name:
             self.cluster.deliver(site.name, other, 1 + y % 4)
+
+    def _post(self, site: Site, x: int, y: int, z: int) -> None:
+        other = list(self.cluster.sites)[x % len(self.cluster.sites)]
+        self.log[-1] += f" to {other}: {y % 5}"
+        if other != site.name:
+            self.cluster.post(site.name, other, y % 5)
+
+    def _arrive(self, site: Site, x: int, y: int, z: int) -> None:
+        self.cluster.arrive(x, y % 4 == 0)
 
     def _state(self, site: Site, x: int, y: int, z: int) -> None:
         other = list(self.cluster.sites)[x % len(self.cluster.sites)]

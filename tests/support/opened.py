@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pluto_tw.imap.ports import FACTS_MAX
 from pluto_tw.mail.changes import Change
 from pluto_tw.mail.codes import TRYCREATE
-from pluto_tw.mail.flags import DELETED, Flags, flag_key
+from pluto_tw.mail.flags import DELETED, SEEN, Flags, flag_key
 from pluto_tw.mail.messages import Copied, InternalDate, Stored, StoreMode
 from pluto_tw.mail.names import MailboxName
 from pluto_tw.mail.sets import EMPTY, NumberSet
@@ -173,6 +173,9 @@ class OpenMemoryMailbox:
             mailbox.touch(modseq, changed, flags=True)
             self._account.wake(mailbox)
         return Stored(modseq, NumberSet.of(changed), NumberSet.of(modified), gone)
+
+    async def mark_seen(self, uids: NumberSet) -> Stored:
+        return await self.store(uids, StoreMode.ADD, frozenset({SEEN}), None)
 
     def _flags_after(self, before: Flags, mode: StoreMode, flags: Flags) -> Flags:
         match mode:

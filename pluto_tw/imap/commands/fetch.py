@@ -31,7 +31,7 @@ from pluto_tw.imap.selected import SET_OCTETS_MAX, Messages, Selected
 from pluto_tw.imap.session import Session
 from pluto_tw.mail.errors import Bad, No
 from pluto_tw.mail.flags import SEEN
-from pluto_tw.mail.messages import Stored, StoreMode
+from pluto_tw.mail.messages import Stored
 from pluto_tw.mail.sets import EMPTY, NumberSet, SequenceSet
 from pluto_tw.mail.uids import UID_MAX, ModSeq
 from pluto_tw.mime.facts import Facts
@@ -163,9 +163,7 @@ async def _set_seen(
     if not unseen:
         return None
     try:
-        return await mailbox.store(
-            NumberSet.from_sorted(unseen), StoreMode.ADD, frozenset({SEEN}), None
-        )
+        return await mailbox.mark_seen(NumberSet.from_sorted(unseen))
     except No:
         return None
 

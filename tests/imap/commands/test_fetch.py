@@ -15,10 +15,8 @@ from pluto_tw.imap.ports import FACTS_MAX, Outcome
 from pluto_tw.imap.selected import SET_OCTETS_MAX
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import Bad, No
-from pluto_tw.mail.flags import SEEN, Flags
-from pluto_tw.mail.messages import Stored, StoreMode
+from pluto_tw.mail.messages import Stored
 from pluto_tw.mail.sets import NumberSet
-from pluto_tw.mail.uids import ModSeq
 from tests.support.connection import Client, World
 
 CHUNK = 64 * 1024
@@ -344,17 +342,14 @@ class CostTests(FetchTests):
         client = self.select()
         client.ask(b"UID STORE 3 +FLAGS.SILENT \\Seen")
         mailbox = client.session.the_mailbox.mailbox
-        had = mailbox.store
+        had = mailbox.mark_seen
         stored: list[NumberSet] = []
 
-        async def store(
-            uids: NumberSet, mode: StoreMode, flags: Flags, unchanged_since: ModSeq | None
-        ) -> Stored:
-            self.assertEqual((mode, flags, unchanged_since), (StoreMode.ADD, {SEEN}, None))
+        async def mark_seen(uids: NumberSet) -> Stored:
             stored.append(uids)
-            return await had(uids, mode, flags, unchanged_since)
+            return await had(uids)
 
-        self.patch(mailbox, "store", store)
+        self.patch(mailbox, "mark_seen", mark_seen)
         answer = client.ask(b"UID FETCH 1:* (BODY[TEXT]<0.1>)")
         self.assertEqual(stored, [NumberSet.from_ranges([(1, 2), (4, FACTS_MAX + 5)])])
         self.assertEqual(answer.count(b"FLAGS (\\Recent \\Seen) UID "), FACTS_MAX + 4)
