@@ -28,6 +28,7 @@ class HeldHop:
     def __init__(self) -> None:
         self._given: deque[tuple[Callable[[], Any], Deferred[Any]]] = deque()
         self._done: deque[tuple[Deferred[Any], Deferred[Any]]] = deque()
+        self._dead: list[Deferred[Any]] = []
 
     @property
     def given(self) -> int:
@@ -62,6 +63,9 @@ class HeldHop:
             self.tell()
 
     def crash(self) -> None:
-        """Forgets all: nothing more is done, and nobody is told."""
+        """Nothing more is done, and nobody is told."""
+        # They stay referred to: a coroutine that is dropped runs its `finally`, a dead process
+        # does not.
+        self._dead += [promise for _, promise in (*self._given, *self._done)]
         self._given.clear()
         self._done.clear()
