@@ -28,6 +28,7 @@ from pluto_tw.crdt.ops import (
     Mk,
     Mv,
     Ren,
+    Rv,
     St,
     Sub,
 )
@@ -272,6 +273,18 @@ def rename(
     for some in _name_packs(names):
         emit(rules, tx, Ren(some))
     return ()
+
+
+def revalidate(rules: Rules, tx: Transaction, name: MailboxName) -> int:
+    """
+    A new UIDVALIDITY, which it returns: clients forget all that they know of the mailbox.
+
+    For administrators, as when an account's mail is removed. No: NONEXISTENT.
+    """
+    v = rules.fresh_validity(tx.account(), tx.unix_seconds, tx.slot)
+    primary = _existing(tx, name)[0]
+    emit(rules, tx, Rv(primary.bid, v, gen=primary.gen))
+    return v
 
 
 def subscribe(rules: Rules, tx: Transaction, name: MailboxName, subscribed: bool) -> None:

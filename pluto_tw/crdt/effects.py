@@ -58,6 +58,7 @@ from pluto_tw.crdt.records import (
 )
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
+from pluto_tw.mail.flags import DELETED
 
 
 def take_effect(rules: Rules, tx: Transaction, op: Op) -> None:
@@ -81,11 +82,11 @@ def _mk(rules: Rules, tx: Transaction, op: Op, body: Mk) -> None:
 def _rv(rules: Rules, tx: Transaction, op: Op, body: Rv) -> None:
     box = tx.box(body.bid)
     _saw_validity(tx, body.v)
-    if body.v > box.v or (body.restart and body.v > box.gen):
+    # A UIDVALIDITY given while UIDs began again elsewhere is for the old UIDs: it does not count.
+    found = (body.v if body.restart else body.gen, body.v)
+    if found > (box.gen, box.v):
         box = tx.edit(BOX, body.bid)
-        box.v = max(box.v, body.v)
-        if body.restart:
-            box.gen = max(box.gen, body.v)
+        box.gen, box.v = found
         tx.boxes[body.bid] = None
         tx.names[box.name] = None
 
@@ -185,9 +186,16 @@ def _add(rules: Rules, tx: Transaction, op: Op, body: Add) -> None:
 
 def _exp(rules: Rules, tx: Transaction, op: Op, body: Exp) -> None:
     tx.keep_context(op.dot, op.vector)
+
+    def remove(placement: Placement) -> None:
+        _remove(tx, placement, op.dot)
+        # What outlives it, because somebody wants it, is not marked for the next EXPUNGE.
+        entries = placement.entries
+        placement.entries = written(tx, entries, DELETED, op.dot, False, op.vector)
+
     for pid in body.pids:
         _tag(tx, tx.placement(pid).box, op.dot)
-        _reach(tx, op, pid, lambda p: _remove(tx, p, op.dot))
+        _reach(tx, op, pid, remove)
 
 
 def _remove(tx: Transaction, placement: Placement, dot: int) -> None:
@@ -226,15 +234,18 @@ def _reach(tx: Transaction, op: Op, pid: bytes, change: Callable[[Placement], No
     What is reached without being named is noted in the queue of what is to be folded: a DELETE
     that had not seen *op* looks there for what outlives it, when the source may be folded.
     """
-    placement = tx.touch(pid)
-    change(placement)
-    for target, moves in placement.moved.items():
-        if tx.get(PLACEMENT, target) is not None and any(
-            not covers(op.vector, move) and not covers(context_of(tx, move), op.dot)
-            for move in moves
-        ):
-            tx.fold_later(op.dot, tx.placement(target).box, target)
-            _reach(tx, op, target, change)
+    # A list and no recursion: a message may have been moved on a thousand times.
+    left = [pid]
+    while left:
+        placement = tx.touch(left.pop())
+        change(placement)
+        for target, moves in placement.moved.items():
+            if tx.get(PLACEMENT, target) is not None and any(
+                not covers(op.vector, move) and not covers(context_of(tx, move), op.dot)
+                for move in moves
+            ):
+                tx.fold_later(op.dot, tx.placement(target).box, target)
+                left.append(target)
 
 
 def _mv(rules: Rules, tx: Transaction, op: Op, body: Mv) -> None:
@@ -277,16 +288,16 @@ def _mv(rules: Rules, tx: Transaction, op: Op, body: Mv) -> None:
 
 def _forward(
     rules: Rules, tx: Transaction, source: Placement, target: bytes, context: Vector
-) -> None:
+) -> bool:
     """
-    Joins into *target* all of *source* that a MOVE with *context* had not seen, and so on along
-    the MOVEs of *target*.
+    Joins into *target* all of *source* that a MOVE with *context* had not seen; whether there was
+    anything, so that it has to go on from there.
 
     What is stable is where it belongs already; taken again, it could come back from where it was
     superseded and the proof of that is folded.
     """
     if tx.get(PLACEMENT, target) is None:
-        return
+        return False
     stable = tx.account().stable
     tags = without(without(source.tags, context), stable)
     rms = [dot for dot in source.rms if not covers(context, dot) and not covers(stable, dot)]
@@ -297,7 +308,7 @@ def _forward(
         if not covers(context, value >> 1) and not covers(stable, value >> 1)
     ]
     if not tags and not rms and not writes:
-        return
+        return False
     placement = tx.touch(target)
     join_tags(placement, tags)
     for dot in dots_of(tags):
@@ -309,14 +320,19 @@ def _forward(
         _remove(tx, placement, dot)
     for flag, dot, value in writes:
         placement.entries = written(tx, placement.entries, flag, dot, value, context_of(tx, dot))
-    forward_all(rules, tx, placement)
+    return True
 
 
 def forward_all(rules: Rules, tx: Transaction, source: Placement) -> None:
-    """Forwards what *source* has along each of its MOVEs."""
-    for target, moves in source.moved.items():
-        for move in moves:
-            _forward(rules, tx, source, target, context_of(tx, move))
+    """Forwards what *source* has along each of its MOVEs, and from there on."""
+    left = [source.pid]
+    while left:
+        placement = tx.placement(left.pop())
+        for target, moves in placement.moved.items():
+            # Each MOVE is asked, also when one before had something to forward.
+            news = [_forward(rules, tx, placement, target, context_of(tx, m)) for m in moves]
+            if any(news):
+                left.append(target)
 
 
 def join_tags(placement: Placement, tags: Vector) -> None:

@@ -187,7 +187,7 @@ def _hold_floor(rules: Rules, tx: Transaction, name: str, primary: Box) -> None:
     floor = tx.get(FLOOR, name)
     if floor is not None and rules.is_below_floor(primary.v, floor.v):
         v = rules.fresh_validity(tx.account(), tx.unix_seconds, tx.slot)
-        emit(rules, tx, Rv(primary.bid, v))
+        emit(rules, tx, Rv(primary.bid, v, gen=tx.box(primary.bid).gen))
     v = tx.box(primary.bid).v
     if floor is None or v > floor.v:
         tx.put(FLOOR, name, Floor(name, v))

@@ -31,11 +31,16 @@ class Mk(Struct, frozen=True, array_like=True, tag=1):
 
 
 class Rv(Struct, frozen=True, array_like=True, tag=2):
-    """A higher UIDVALIDITY for a box; *restart*: its UIDs begin again at 1."""
+    """
+    A higher UIDVALIDITY for a box; *restart*: its UIDs begin again at 1.
+
+    *gen* is that of the box at the origin: a UIDVALIDITY holds for the UIDs that it was given for.
+    """
 
     bid: int
     v: int
     restart: bool = False
+    gen: int = 0
 
 
 class Ren(Struct, frozen=True, array_like=True, tag=3):

@@ -76,7 +76,7 @@ class Box(Struct):
     #: Replicated: last writer wins by `named` = (stamp, dot).
     name: str
     named: tuple[int, int]
-    #: Replicated: UIDVALIDITY, the highest wins; `gen`: see `key_of`, the highest wins.
+    #: Replicated: UIDVALIDITY, and for `gen` see `key_of`; the highest (gen, v) wins.
     v: int
     gen: int = 0
     #: Immutable: special-use attributes given by CREATE.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from pluto_tw.crdt import clock, exposure, resync, snapshot, stability
+from pluto_tw.crdt import clock, exposure, joining, resync, stability
 from pluto_tw.crdt.dots import (
     SLOT_BITS,
     SLOT_MASK,
@@ -228,21 +228,23 @@ class Replica:
         """
         A slice of a snapshot, into an account that was just provisioned: the header first, then
         pieces, then header and trailer together. Then operations are received as usual, and
-        `tick` opens the gate.
+        `tick` opens the gate. A trailer whose stamp `clock.is_ahead` is to be held, as operations
+        are.
         """
-        tx = self._begin(records, now)
+        ends = [part.m for part in parts if isinstance(part, Trailer)]
+        tx = self._begin(records, now, max(ends, default=0))
         first = None
         for part in parts:
             match part:
                 case Header():
                     first = part
                     if tx.account().gate is None:
-                        snapshot.begin_load(tx, part)
+                        joining.begin_load(tx, part)
                 case Piece():
-                    snapshot.take_piece(self.rules, tx, part)
+                    joining.take_piece(self.rules, tx, part)
                 case Trailer():
                     assert first is not None, "the trailer comes with the header"
-                    snapshot.end_load(self.rules, tx, first, part)
+                    joining.end_load(self.rules, tx, first, part)
         self._finish(tx, now)
         return tx
 
@@ -254,11 +256,11 @@ class Replica:
 
         Nothing changes if all of it is here.
         """
-        tx = self._begin(records, now)
+        tx = self._begin(records, now, last.m)
         if not is_below(first.vector, tx.account().vv):
             for piece in pieces:
-                snapshot.take_piece(self.rules, tx, piece)
-            snapshot.end_merge(self.rules, tx, first, last)
+                joining.take_piece(self.rules, tx, piece)
+            joining.end_merge(self.rules, tx, first, last)
             self._finish(tx, now)
         return tx
 

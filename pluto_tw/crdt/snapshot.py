@@ -11,8 +11,7 @@ nobody, makes no operations and folds nothing. Until the last piece is read the 
 that became stable since the beginning (`Replica.pins`), or an operation that the receiver gets
 later might name what it folded; and it counts the receiver as a member, of which it knows nothing.
 
-Into a replica that serves, pieces are joined in one transaction (`Replica.merge`), never slice by
-slice: it would make operations on messages that others do not have yet.
+This file decides what is in a snapshot and how it is read; `joining.py` what becomes of it.
 """
 
 from collections.abc import Iterable
@@ -21,46 +20,21 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from pluto_tw.crdt.chain import HEAD_OCTETS, raised_heads
+from pluto_tw.crdt.chain import HEAD_OCTETS
 from pluto_tw.crdt.codec import decode_op
 from pluto_tw.crdt.dots import (
-    EMPTY,
-    SEQ_MAX,
     SLOT_BITS,
-    SLOT_MASK,
     SLOTS_MAX,
     Vector,
-    covers,
-    dots_of,
     is_below,
-    joined,
     seq_of,
 )
-from pluto_tw.crdt.effects import (
-    forward_all,
-    join_claim,
-    join_tags,
-    tag_box,
-    touch_box,
-    written,
-)
 from pluto_tw.crdt.pids import is_pid
-from pluto_tw.crdt.predicates import context_of
 from pluto_tw.crdt.records import (
-    BOX,
     CONTEXT,
-    INBOX_BID,
-    LOG,
-    MEMBER,
-    META,
-    NOWHERE,
-    PLACEMENT,
-    SUBSCRIPTION,
     VIEW,
-    WALKED,
     AccountRecord,
     Box,
-    Logged,
     Member,
     Meta,
     Placement,
@@ -68,8 +42,6 @@ from pluto_tw.crdt.records import (
     Subscription,
     key_of,
 )
-from pluto_tw.crdt.rules import Rules
-from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.crdt.validate import check_vector
 
 VERSION: Final = 1
@@ -78,11 +50,8 @@ VERSION: Final = 1
 PIECE_OCTETS: Final = 128 * 1024
 PIECE_OCTETS_MAX: Final = 1024 * 1024
 
-#: The gate of a replica that does not know yet how far it has to come: no vector reaches it.
-LOADING: Final[Vector] = (SEQ_MAX,)
-
-#: Records that are read at once.
-READ_MAX: Final = 128
+#: Records that are read at once: with all the flags that they may have, they still fit in a piece.
+READ_MAX: Final = 16
 
 
 class Header(Struct, frozen=True, array_like=True):
@@ -95,15 +64,18 @@ class Header(Struct, frozen=True, array_like=True):
 
 
 class Trailer(Struct, frozen=True, array_like=True):
-    """The sender at the end."""
+    """The sender at the end; *m* is its newest stamp, below which the receiver gives none."""
 
     version: int
     vector: Vector
+    m: int
     sequencer: int
     maxv: int
 
 
-class _Box(Struct, frozen=True, array_like=True):
+class BoxPart(Struct, frozen=True, array_like=True):
+    """The replicated fields of a box, and the highest UID that its view has named."""
+
     bid: int
     name: str
     named: tuple[int, int]
@@ -116,7 +88,9 @@ class _Box(Struct, frozen=True, array_like=True):
     maxuid: int
 
 
-class _Placement(Struct, frozen=True, array_like=True):
+class PlacementPart(Struct, frozen=True, array_like=True):
+    """The immutable and replicated fields of a placement."""
+
     pid: bytes
     box: int
     email: bytes
@@ -138,8 +112,8 @@ class Piece(Struct, frozen=True, array_like=True):
 
     version: int
     contexts: dict[int, Vector]
-    boxes: tuple[_Box, ...] = ()
-    placements: tuple[_Placement, ...] = ()
+    boxes: tuple[BoxPart, ...] = ()
+    placements: tuple[PlacementPart, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     metas: tuple[Meta, ...] = ()
     members: tuple[Member, ...] = ()
@@ -174,7 +148,7 @@ def header(account: AccountRecord) -> Header:
 
 def trailer(account: AccountRecord) -> Trailer:
     """The end of a snapshot, after its last piece was read."""
-    return Trailer(VERSION, account.vv, account.sequencer, account.maxv)
+    return Trailer(VERSION, account.vv, account.m, account.sequencer, account.maxv)
 
 
 def read_piece(
@@ -192,8 +166,8 @@ def read_piece(
     """
     octets = 0
     contexts: dict[int, Vector] = {}
-    boxes: list[_Box] = []
-    placements: list[_Placement] = []
+    boxes: list[BoxPart] = []
+    placements: list[PlacementPart] = []
     subscriptions: list[Subscription] = []
     metas: list[Meta] = []
     members: tuple[Member, ...] = ()
@@ -269,10 +243,10 @@ def read_piece(
     return piece, None if cursor.stage == _END else cursor
 
 
-def _box_part(records: Records, box: Box, contexts: dict[int, Vector]) -> _Box:
+def _box_part(records: Records, box: Box, contexts: dict[int, Vector]) -> BoxPart:
     _collect(records, contexts, (*box.rens, *box.dels))
     view = records.get(VIEW, key_of(box.bid, box.gen))
-    return _Box(
+    return BoxPart(
         box.bid,
         box.name,
         box.named,
@@ -288,7 +262,7 @@ def _box_part(records: Records, box: Box, contexts: dict[int, Vector]) -> _Box:
 
 def _placement_part(
     records: Records, placement: Placement, contexts: dict[int, Vector]
-) -> _Placement:
+) -> PlacementPart:
     _collect(records, contexts, placement.rms)
     for moves in placement.moved.values():
         _collect(records, contexts, moves)
@@ -297,7 +271,7 @@ def _placement_part(
     claims = dict(placement.other)
     if placement.claim:
         claims[placement.key] = placement.claim << 1 | placement.bounced
-    return _Placement(
+    return PlacementPart(
         placement.pid,
         placement.box,
         placement.email,
@@ -320,210 +294,6 @@ def _collect(records: Records, contexts: dict[int, Vector], dots: Iterable[int])
             found = records.get(CONTEXT, dot)
             if found is not None:
                 contexts[dot] = found.vector
-
-
-# The receiver.
-
-
-def begin_load(tx: Transaction, first: Header) -> None:
-    """Shuts the gate of an account that was just provisioned and has served nobody."""
-    account = tx.edit_account()
-    account.stable = first.stable
-    assert account.vv == EMPTY, "pieces are joined into empty state, or by Replica.merge"
-    account.gate = LOADING
-    box = tx.edit(BOX, INBOX_BID)
-    box.home = NOWHERE
-    box.walk = WALKED
-
-
-def take_piece(rules: Rules, tx: Transaction, piece: Piece) -> None:
-    """Joins the records of *piece*. What changes by it is touched."""
-    for dot, vector in piece.contexts.items():
-        if tx.get(CONTEXT, dot) is None:
-            tx.keep_context(dot, vector)
-            tx.fold_later(dot, -1, None)
-    for box in piece.boxes:
-        _join_box(rules, tx, box)
-    for placement in piece.placements:
-        # A box that was made meanwhile comes by its operation, and so does what is in it.
-        if tx.get(BOX, placement.box) is not None:
-            _join_placement(tx, placement)
-    for subscription in piece.subscriptions:
-        _join_subscription(tx, subscription)
-    for meta in piece.metas:
-        found = tx.get(META, (meta.bid, meta.entry))
-        if found is None or meta.written > found.written:
-            tx.put(META, (meta.bid, meta.entry), meta)
-    for member in piece.members:
-        _join_member(tx, member)
-    for data, head in piece.log:
-        op = decode_op(data)
-        if tx.get(LOG, op.dot) is None and op.dot >> SLOT_BITS > seq_of(
-            tx.account().base, op.dot & SLOT_MASK
-        ):
-            tx.put(LOG, op.dot, Logged(op.dot, data, tx.m, head))
-
-
-def end_load(rules: Rules, tx: Transaction, first: Header, last: Trailer) -> None:
-    """All pieces were joined: takes over the vector, and sets how far the gate stays shut."""
-    account = tx.edit_account()
-    account.gate = last.vector
-    _take_over(rules, tx, first, last)
-
-
-def end_merge(rules: Rules, tx: Transaction, first: Header, last: Trailer) -> None:
-    """
-    All pieces, read from one state, were joined in this transaction, into state that serves.
-
-    Older operations are served no longer: a peer that needs them gets a snapshot.
-    """
-    assert first.vector == last.vector, "a merge is of one state"
-    _take_over(rules, tx, first, last)
-
-
-def _take_over(rules: Rules, tx: Transaction, first: Header, last: Trailer) -> None:
-    account = tx.edit_account()
-    for slot, seq in enumerate(first.vector):
-        if seq > seq_of(account.vv, slot):
-            account.heads = raised_heads(account.heads, slot, first.heads[slot])
-    account.vv = joined(account.vv, first.vector)
-    account.stable = joined(account.stable, first.stable)
-    account.base = joined(account.base, first.stable)
-    account.sequencer = max(account.sequencer, last.sequencer)
-    account.maxv = max(account.maxv, last.maxv)
-    tx.taken += 1
-    tx.stage_folds()
-    # Every placement that was moved away is in the queue of what is to be folded.
-    pids: dict[bytes, None] = {}
-    for fold in tx.folds(account.vv, 2**31):
-        pids.update(dict.fromkeys(fold.pids))
-    for pid in pids:
-        placement = tx.get(PLACEMENT, pid)
-        if placement is not None and placement.moved:
-            forward_all(rules, tx, placement)
-
-
-def _join_box(rules: Rules, tx: Transaction, part: _Box) -> None:
-    if tx.get(BOX, part.bid) is None:
-        tx.put(BOX, part.bid, Box(part.bid, part.name, part.named, part.v, part.gen, part.use))
-        tx.boxes[part.bid] = None
-    before = tx.box(part.bid)
-    tag_box(tx, part.bid, part.tags)
-    rens = [dot for dot in part.rens if dot not in before.rens]
-    dels = [dot for dot in part.dels if dot not in before.dels]
-    renamed = part.named > before.named
-    if rens or dels or renamed:
-        box = tx.edit(BOX, part.bid)
-        tx.names[box.name] = None
-        box.rens = (*box.rens, *rens)
-        box.dels = (*box.dels, *dels)
-        if renamed:
-            box.name, box.named = part.name, part.named
-        tx.names[box.name] = None
-        for dot in (*rens, *dels):
-            tx.fold_later(dot, part.bid, None)
-        touch_box(rules, tx, part.bid)
-        for other in tx.boxes_named(box.name):
-            if other != part.bid:
-                touch_box(rules, tx, other)
-    if part.v > before.v or part.gen > before.gen:
-        box = tx.edit(BOX, part.bid)
-        box.v = max(box.v, part.v)
-        box.gen = max(box.gen, part.gen)
-        tx.boxes[part.bid] = None
-        tx.names[box.name] = None
-    view = tx.edit_view(key_of(part.bid, part.gen))
-    view.maxuid = max(view.maxuid, part.maxuid)
-
-
-def _join_placement(tx: Transaction, part: _Placement) -> None:
-    found = tx.get(PLACEMENT, part.pid)
-    if found is not None and _holds(tx, found, part):
-        return
-    if found is None:
-        tx.create(
-            Placement(
-                part.pid,
-                part.box,
-                part.email,
-                part.blob,
-                part.size,
-                part.date,
-                part.zone,
-                part.order,
-                key=max(tx.box(part.box).home, 0),
-            )
-        )
-    placement = tx.touch(part.pid)
-    placement.order = min(placement.order, part.order)
-    join_tags(placement, part.tags)
-    for dot in part.rms:
-        if dot not in placement.rms:
-            placement.rms = (*placement.rms, dot)
-            tx.fold_later(dot, placement.box, placement.pid)
-    for target, moves in part.moved.items():
-        known = placement.moved.get(target, ())
-        new = tuple(dot for dot in moves if dot not in known)
-        placement.moved = {**placement.moved, target: known + new}
-        for dot in new:
-            tx.fold_later(dot, placement.box, placement.pid)
-    stable = tx.account().stable
-    for dot in dots_of(part.tags):
-        # What operations reached without naming it: see `effects.py`.
-        if not covers(stable, dot):
-            tx.fold_later(dot, placement.box, placement.pid)
-    for flag, dot, value in _new_writes(placement, part):
-        placement.entries = written(tx, placement.entries, flag, dot, value, context_of(tx, dot))
-    for key, claim in part.claims.items():
-        join_claim(placement, key, claim >> 1, bool(claim & 1))
-
-
-def _holds(tx: Transaction, found: Placement, part: _Placement) -> bool:
-    """Whether *part* says nothing that *found* does not."""
-    return (
-        is_below(part.tags, found.tags)
-        and found.order <= part.order
-        and set(part.rms) <= set(found.rms)
-        and all(set(d) <= set(found.moved.get(t, ())) for t, d in part.moved.items())
-        and not _new_writes(found, part)
-        and all(
-            claim
-            <= ((found.claim << 1 | found.bounced) if key == found.key else found.other.get(key, 0))
-            for key, claim in part.claims.items()
-        )
-    )
-
-
-def _new_writes(found: Placement, part: _Placement) -> list[tuple[str, int, bool]]:
-    return [
-        (flag, entry >> 1, bool(entry & 1))
-        for flag, entries in part.entries.items()
-        for entry in entries
-        if entry not in found.entries.get(flag, ())
-    ]
-
-
-def _join_subscription(tx: Transaction, part: Subscription) -> None:
-    found = tx.get(SUBSCRIPTION, part.name)
-    values = () if found is None else found.entries
-    for entry in part.entries:
-        if entry not in values:
-            dot = entry >> 1
-            before = {"": values} if values else {}
-            values = written(tx, before, "", dot, bool(entry & 1), context_of(tx, dot))[""]
-    if found is None or values != found.entries:
-        tx.put(SUBSCRIPTION, part.name, Subscription(part.name, values))
-
-
-def _join_member(tx: Transaction, part: Member) -> None:
-    found = tx.get(MEMBER, part.slot)
-    if found is None or part.added < found.added:
-        tx.put(MEMBER, part.slot, part)
-    elif part.added == found.added and (part.state, part.removed) != (found.state, found.removed):
-        removed = [dot for dot in (part.removed, found.removed) if dot]
-        member = tx.edit(MEMBER, part.slot)
-        member.state = max(part.state, found.state)
-        member.removed = min(removed, default=0)
 
 
 # Octets.
@@ -554,6 +324,8 @@ def decode_trailer(data: bytes) -> Trailer:
     found = _trailer.decode(_bounded(data))
     _check_version(found.version)
     check_vector(found.vector)
+    if not 0 <= found.m < 2**63:
+        raise ValueError("a stamp out of range")
     return found
 
 

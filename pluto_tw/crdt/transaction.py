@@ -185,7 +185,7 @@ class Transaction:
             pids[pid] = None
 
     def stage_folds(self) -> None:
-        """Stages what `fold_later` remembered; called once, at the end."""
+        """Stages what `fold_later` remembered, so that range reads see it."""
         for (dot, bid), pids in self._folding.items():
             if self.get(FOLD, (dot, bid)) is None:
                 self.put(FOLD, (dot, bid), Fold(dot, bid, tuple(pids)))

@@ -67,7 +67,7 @@ def check_body(body: Body) -> None:
             _name(body.name)
             _need(len(body.use) <= USES_MAX and all(map(_is_flag, body.use)), "special use")
         case Rv():
-            _bid(body.bid)
+            _key(body.bid, body.gen)
             _validity(body.v)
         case Ren():
             _need(0 < len(body.names) <= MESSAGES_MAX, "boxes")

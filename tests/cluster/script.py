@@ -13,7 +13,9 @@ the mutants (`mutants.py`) with which the script has to fail.
     stripe 1                    UIDs in one run of a slot
     restart 100                 the UID from which a mailbox's UIDs begin again
     A: store INBOX m1 +\Seen    or -\Seen
+    A: read INBOX m1            a FETCH, which sets \Seen
     A: copy INBOX m1 N          also: move; of several messages: m1,m2
+    A: revalidate N             a new UIDVALIDITY
     A: expunge INBOX m1         whatever its flags are
     A: ... refused              the command has to be refused
     s: shows INBOX at B         a session remembers what it shows, and then
@@ -121,6 +123,9 @@ class Script:
         old, new = map(MailboxName, words)
         self._run(name, lambda r, t: commands.rename(r, t, old, new, "."))
 
+    def _at_revalidate(self, name: str, words: list[str]) -> None:
+        self._run(name, lambda r, t: commands.revalidate(r, t, MailboxName(words[0])))
+
     def _at_subscribe(self, name: str, words: list[str]) -> None:
         self._run(name, lambda r, t: commands.subscribe(r, t, MailboxName(words[0]), True))
 
@@ -147,6 +152,11 @@ class Script:
     def _at_store(self, name: str, words: list[str]) -> None:
         source, what, change = words
         self._store(name, self._named(name, source, what), change)
+
+    def _at_read(self, name: str, words: list[str]) -> None:
+        pids = self._named(name, *words)
+        seen = frozenset({"\\Seen"})
+        self._run(name, lambda r, t: commands.store(r, t, pids, Mode.ADD, seen, implicit=True))
 
     def _at_expunge(self, name: str, words: list[str]) -> None:
         pids = self._named(name, *words)

@@ -120,8 +120,8 @@ RENAMES: Final = (
         before="append INBOX m1",
         one="expunge INBOX m1",
         other="rename INBOX Old",
-        shows="Old: m1(\\Deleted)",
-        says="INBOX: as with a MOVE, the moved message stays, marked as deleted.",
+        shows="Old: m1",
+        says="INBOX: as with a MOVE, the moved message stays.",
     ),
     Row(
         pair=("rename", "rename"),

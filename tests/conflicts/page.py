@@ -30,6 +30,8 @@ milliseconds instead of the length of a cut.
   New mail, a copy, a move or a flag that it had not seen wins against it.
 - **Two things are no interest** in a message: setting `\\Deleted`, in whatever company, and the
   `\\Seen` that reading sets by itself.
+- **What outlives an EXPUNGE is not marked `\\Deleted` any more**, so that the next EXPUNGE of
+  somebody who knows nothing of it does not take it away.
 - **RENAME keeps the whole mailbox** against a DELETE that had not seen it, with all its mail.
 - **One name is one mailbox.** Mailboxes that come to have the same name at different sites become
   one, with the mail of all.

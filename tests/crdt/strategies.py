@@ -95,7 +95,7 @@ def bounces(draw: st.DrawFn) -> Bn:
 
 bodies: st.SearchStrategy[Body] = st.one_of(
     st.builds(Mk, validities, names, st.sampled_from([(), ("\\Sent",)])),
-    st.builds(Rv, bids, validities, st.booleans()),
+    st.builds(Rv, bids, validities, st.booleans(), st.integers(0, 2**32 - 1)),
     st.builds(
         Ren,
         st.lists(st.tuples(dots, names), min_size=1, max_size=4, unique_by=lambda p: p[0]).map(

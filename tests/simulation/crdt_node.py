@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 from pluto_tw.crdt import stability
 from pluto_tw.crdt.dots import Vector, seq_of
-from pluto_tw.crdt.records import ACCOUNT, PLACEMENT, AccountRecord, Records
+from pluto_tw.crdt.predicates import is_exposed
+from pluto_tw.crdt.records import ACCOUNT, BOX, PLACEMENT, AccountRecord, Records
 from pluto_tw.crdt.replica import Moment, Replica
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
@@ -332,12 +333,21 @@ class CrdtNode:
         self._tick()
         if self.settings.fold_slice:
             limit = self.settings.fold_slice
-            self.stage(
-                self.replica.fold_slice(self.top(), self.moment(), self.pinned.__contains__, limit)
-            )
+            self.stage(self.replica.fold_slice(self.top(), self.moment(), self._is_pinned, limit))
             if self.settings.prunes:
                 self.stage(self.replica.prune(self.top(), self.moment(), PRUNE_MARGIN_MS))
         self.links.ship(own_only=False)
+
+    def _is_pinned(self, pid: bytes) -> bool:
+        """
+        Whether a session shows *pid*, or may open its mailbox while it is still exposed: what is
+        staged may hide it, and be committed together with what folds it.
+        """
+        if pid in self.pinned:
+            return True
+        placement = self.records.get(PLACEMENT, pid)
+        box = None if placement is None else self.records.get(BOX, placement.box)
+        return placement is not None and box is not None and is_exposed(placement, box)
 
     def _state(self) -> None:
         self._checkpoint_due = False

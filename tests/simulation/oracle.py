@@ -139,6 +139,8 @@ class Oracle:
         elif isinstance(body, Exp):
             for pid in body.pids:
                 self._own[pid].append(Mark(op, None, False))
+                # What outlives it is not marked for the next EXPUNGE.
+                self._own[pid].append(Mark(op, DELETED, False))
                 self._interest[self._births[pid].box].append(op)
         elif isinstance(body, St):
             self._read_st(op, body)
@@ -222,16 +224,15 @@ class Oracle:
                         yield (op.hlc, op.dot), name
 
     def _validities(self, bid: int) -> tuple[int, int]:
-        """UIDVALIDITY and gen: the highest v, and the highest with which UIDs began again."""
-        v = INBOX_V if bid == INBOX_BID else 0
-        gen = 0
+        """UIDVALIDITY, and gen: the one with which the UIDs last began again, or 0."""
+        given = [(0, INBOX_V)] if bid == INBOX_BID else []
         for op in self._ops:
             if isinstance(op.body, Mk) and op.dot == bid:
-                v = max(v, op.body.v)
+                given.append((0, op.body.v))
             elif isinstance(op.body, Rv) and op.body.bid == bid:
-                v = max(v, op.body.v)
-                if op.body.restart:
-                    gen = max(gen, op.body.v)
+                # What was given for UIDs that have begun again since does not count.
+                given.append((op.body.v if op.body.restart else op.body.gen, op.body.v))
+        gen, v = max(given)
         return v, gen
 
     # Messages.

@@ -131,6 +131,13 @@ class RemovalTests(SynchronousTestCase):
         self.sites.do(B, store("\\Flagged", True, self.mail))
         self.assertEqual(self.sites.shown()["N"], {self.mail: frozenset({"\\Flagged"})})
 
+    def test_what_outlives_an_expunge_is_not_marked(self) -> None:
+        """An EXPUNGE takes away the mark that it acted on."""
+        self.sites.do(A, store(DELETED, True, self.mail, keep=False))
+        self.sites.do(A, Exp((self.mail,)))
+        self.sites.do(B, store("\\Flagged", True, self.mail))
+        self.assertEqual(self.sites.shown()["N"], {self.mail: frozenset({"\\Flagged"})})
+
     def test_later_expunge_takes_all(self) -> None:
         """A message is lost only if an exp that observed *all* its tags exists."""
         self.sites.do(B, store("\\Flagged", True, self.mail))

@@ -36,6 +36,7 @@ ACTIONS = (
     *("rename",) * 4,
     *("subscribe",),
     *("annotate",),
+    *("revalidate",),
     *("deliver",) * 22,
     *("some",) * 6,
     *("post",) * 8,
@@ -183,6 +184,10 @@ class History:
         self.cluster.command(
             site.name, lambda r, t: commands.annotate(r, t, name, "/private/comment", value)
         )
+
+    def _revalidate(self, site: Site, x: int, y: int, z: int) -> None:
+        name = self._name(site, x)
+        self.cluster.command(site.name, lambda r, t: commands.revalidate(r, t, name))
 
     def _deliver(self, site: Site, x: int, y: int, z: int) -> None:
         other = list(self.cluster.sites)[x % len(self.cluster.sites)]

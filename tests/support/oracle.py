@@ -59,6 +59,7 @@ class Oracle:
             case Exp():
                 for pid in body.pids:
                     self.rms.setdefault(pid, set()).add(dot)
+                    self.writes.setdefault(pid, set()).add((DELETED, dot, False))
             case St():
                 for change in body.changes:
                     for pid in change.pids:
@@ -124,13 +125,13 @@ class Oracle:
         return max(names)[1]
 
     def validity(self, bid: int) -> int:
-        found = [1]
+        found = [(0, 1)]
         for op in self.ops.values():
-            if (isinstance(op.body, Rv) and op.body.bid == bid) or (
-                isinstance(op.body, Mk) and op.dot == bid
-            ):
-                found.append(op.body.v)
-        return max(found)
+            if isinstance(op.body, Rv) and op.body.bid == bid:
+                found.append((op.body.v if op.body.restart else op.body.gen, op.body.v))
+            elif isinstance(op.body, Mk) and op.dot == bid:
+                found.append((0, op.body.v))
+        return max(found)[1]
 
     def alive(self, bid: int) -> bool:
         """Interest in the box or in a message of it that no effective DELETE has seen."""
