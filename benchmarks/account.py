@@ -4,7 +4,8 @@ The account on SQLite, from a client's octets to its answer, on real threads and
 
 Appends go through ports, rules and shard, and are answered when they are durable; the yardstick is
 that of `store_commit`. Remote batches come without bodies. The large mailbox is loaded by a node
-that was just started.
+that was just started. But for appends, where the disk counts, it is CPU that is measured, on all
+threads: another process does not make it longer.
 """
 
 import os
@@ -161,16 +162,16 @@ def _add(blob: bytes) -> Add:
 
 
 async def _remote(bench: Bench) -> tuple[float, ...]:
-    """Seconds an add with its claim, from the octets of batches on."""
+    """Seconds an add with its claim."""
     await bench.start(slot=1)
     ops = _remote_ops(REMOTE)
     account = bench.store.account("remote")
     size = 500
-    start = time.perf_counter()
+    start = time.process_time()
     for at in range(0, len(ops), size):
         tx = await account.receive(ops[at : at + size], None)
         assert tx.taken == len(ops[at : at + size])
-    return ((time.perf_counter() - start) / REMOTE,)
+    return ((time.process_time() - start) / REMOTE,)
 
 
 async def _fill(bench: Bench) -> tuple[float, ...]:
@@ -199,21 +200,21 @@ async def _fill(bench: Bench) -> tuple[float, ...]:
 
 
 async def _large(bench: Bench) -> tuple[float, ...]:
-    """Seconds to load it, octets a message in memory, seconds of a large STORE."""
+    """CPU seconds to load it, octets a message in memory, CPU seconds of a large STORE."""
     await bench.start(slot=1)
     session = bench.store.session("large", "large")
-    start = time.perf_counter()
+    start = time.process_time()
     opened = await session.open(INBOX, False, lambda: None)
-    load = time.perf_counter() - start
+    load = time.process_time() - start
     uids = opened.uids()
     assert len(uids) == MESSAGES
     account = bench.store.account("large")
     mailbox = await account.mailboxes.open(INBOX)
     octets = mailbox.columns.octets / MESSAGES
     named = NumberSet.from_sorted(uids[:STORED])
-    start = time.perf_counter()
+    start = time.process_time()
     stored = await opened.store(named, StoreMode.ADD, flag_set(["\\Flagged"]), None)
-    store = time.perf_counter() - start
+    store = time.process_time() - start
     assert len(stored.changed) == STORED
     opened.close()
     return load, octets, store

@@ -61,7 +61,7 @@ class AccountSession:
 
     async def mailboxes(self) -> Sequence[MailboxEntry]:
         """As `Account.mailboxes`."""
-        self._replica.require()
+        self._replica.require_serving()
         stored = self._replica.commits.stored
         entries = []
         for name in stored.names():
@@ -74,7 +74,7 @@ class AccountSession:
 
     async def subscriptions(self) -> frozenset[MailboxName]:
         """As `Account.subscriptions`."""
-        self._replica.require()
+        self._replica.require_serving()
         return frozenset(_subscribed(self._replica.commits.stored))
 
     async def create(self, name: MailboxName, special_use: frozenset[str]) -> str:
@@ -122,7 +122,7 @@ class AccountSession:
 
     async def status(self, name: MailboxName) -> MailboxStatus:
         """As `Account.status`."""
-        self._replica.require()
+        self._replica.require_serving()
         stored = self._replica.commits.stored
         found = _existing(stored, name, NONEXISTENT)
         view = stored.get(VIEW, found.key) or View(found.key)
@@ -147,7 +147,7 @@ class AccountSession:
         self, name: MailboxName, read_only: bool, wake: Callable[[], None]
     ) -> OpenedMailbox:
         """As `Account.open`."""
-        self._replica.require()
+        self._replica.require_serving()
         mailbox = await self._replica.mailboxes.open(name)
         bid = mailbox.key >> 32
         return OpenedMailbox(self._replica, mailbox, name, mailbox_id(bid), read_only, wake)
@@ -156,7 +156,7 @@ class AccountSession:
 
     async def admit(self, name: MailboxName, sizes: Sequence[int]) -> None:
         """As `Account.admit`."""
-        self._replica.require()
+        self._replica.require_serving()
         _existing(self._replica.commits.records, name, TRYCREATE)
         for size in sizes:
             allow_size(self._replica.site.limits, size)

@@ -134,7 +134,7 @@ class Commits:
             return
         stored = self.stored
         stored.account = saving.account
-        stored.adopt(staged.records, staged.tallies, staged.recents, saving.outstanding)
+        stored.adopt(staged.records.changed(), staged.tallies, staged.recents, saving.outstanding)
         stored.quota_messages = staged.quota_messages
         stored.quota_octets = staged.quota_octets
         self._in_flight = None

@@ -264,12 +264,14 @@ async def digest(account: AccountReplica) -> Digest:
             continue
         uses = sorted({use for box in boxes for use in box.use})
         hashed.update(repr((name, boxes[0].v, uses)).encode())
-        columns = (await account.mailboxes.open(MailboxName(name))).columns
+        mailbox = await account.mailboxes.open(MailboxName(name))
+        columns = mailbox.columns
         uids = columns.uids()
         for uid, email, flags in zip(
             uids, columns.email_ids(uids), columns.flags(uids), strict=True
         ):
             hashed.update(f"{uid} {email} {' '.join(sorted(map(str.lower, flags)))}\n".encode())
+        account.mailboxes.left(mailbox)
         await account.site.waiting.pause()
     name = ""
     while found := stored.subscriptions_after(name, _SLICE):

@@ -7,9 +7,10 @@ messages are outstanding. `saving.py` has the others.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple
 
 from pluto_tw.account.rows import packed
+from pluto_tw.account.staging import Overlay
 from pluto_tw.account.work import Row, Work
 from pluto_tw.crdt.dots import SLOT_BITS, SLOT_MASK
 from pluto_tw.crdt.records import (
@@ -23,9 +24,7 @@ from pluto_tw.crdt.records import (
     PEER,
     PENDING,
     SUBSCRIPTION,
-    Table,
 )
-from pluto_tw.crdt.transaction import Transaction
 
 _PENDING: Final = "INSERT OR REPLACE INTO pending (account, message, box) VALUES (?, ?, ?)"
 _DROP_PENDING: Final = "DELETE FROM pending WHERE account = ? AND message = ?"
@@ -63,59 +62,6 @@ _PEER: Final = """
 _DROP_PEER: Final = "DELETE FROM peer WHERE account = ? AND slot = ?"
 
 
-def save_keyed(
-    work: Work, staged: Transaction, account: int, number_box: Callable[[int], int]
-) -> int:
-    """
-    Adds to *work* what *staged* changes; *number_box* gives a box's number for its bid.
-
-    How many placements are pending more than before.
-    """
-
-    def save(
-        table: object,
-        sql: str,
-        drop: str,
-        key_of: Callable[[Any], tuple[Any, ...]],
-        columns: Callable[[Any], tuple[Any, ...]],
-    ) -> None:
-        records: Mapping[Any, Any] = staged.staged(cast("Table[Any, Any]", table))
-        if not records:
-            return
-        rows: list[Row] = []
-        gone: list[Row] = []
-        for key, record in records.items():
-            if record is None:
-                gone.append((account, *key_of(key)))
-            else:
-                rows.append((account, *key_of(key), *columns(record)))
-        work.add_rows(sql, rows)
-        work.add_rows(drop, gone)
-
-    save(LOG, _LOG, _DROP_LOG, _dot, lambda r: (r.dot >> SLOT_BITS, r.msq, r.head, r.data))
-    save(HEAD, _HEAD, _DROP_HEAD, _dot, lambda r: (r.head,))
-    save(CONTEXT, _CONTEXT, _DROP_CONTEXT, _dot, lambda r: (packed(r.vector),))
-    save(
-        FOLD,
-        _FOLD,
-        _DROP_FOLD,
-        lambda key: (*_dot(key[0]), key[1]),
-        lambda r: (r.row, packed(r.pids)),
-    )
-    save(FLOOR, _FLOOR, _DROP_FLOOR, _one, lambda r: (r.v,))
-    save(SUBSCRIPTION, _SUBSCRIPTION, _DROP_SUBSCRIPTION, _one, lambda r: (packed(r.entries),))
-    save(META, _META, _DROP_META, tuple, lambda r: (r.value, *r.written))
-    save(
-        MEMBER,
-        _MEMBER,
-        _DROP_MEMBER,
-        _one,
-        lambda r: (r.replica, r.name, r.state, r.added, r.removed),
-    )
-    save(PEER, _PEER, _DROP_PEER, _one, lambda r: (packed(r.ack), r.cov, packed(r.marks)))
-    return _save_pending(work, staged, account, number_box)
-
-
 def _one(key: Any) -> tuple[Any, ...]:
     return (key,)
 
@@ -124,8 +70,84 @@ def _dot(dot: int) -> tuple[int, int]:
     return dot & SLOT_MASK, dot >> SLOT_BITS
 
 
+class _Kind(NamedTuple):
+    """How the records of one table are stored: their SQL, the columns of key and record."""
+
+    number: int
+    sql: str
+    drop: str
+    key: Callable[[Any], tuple[Any, ...]]
+    columns: Callable[[Any], tuple[Any, ...]]
+
+
+_KINDS: Final = {
+    kind.number: kind
+    for kind in (
+        _Kind(
+            LOG.number, _LOG, _DROP_LOG, _dot, lambda r: (r.dot >> SLOT_BITS, r.msq, r.head, r.data)
+        ),
+        _Kind(HEAD.number, _HEAD, _DROP_HEAD, _dot, lambda r: (r.head,)),
+        _Kind(CONTEXT.number, _CONTEXT, _DROP_CONTEXT, _dot, lambda r: (packed(r.vector),)),
+        _Kind(
+            FOLD.number,
+            _FOLD,
+            _DROP_FOLD,
+            lambda key: (*_dot(key[0]), key[1]),
+            lambda r: (r.row, packed(r.pids)),
+        ),
+        _Kind(FLOOR.number, _FLOOR, _DROP_FLOOR, _one, lambda r: (r.v,)),
+        _Kind(
+            SUBSCRIPTION.number,
+            _SUBSCRIPTION,
+            _DROP_SUBSCRIPTION,
+            _one,
+            lambda r: (packed(r.entries),),
+        ),
+        _Kind(META.number, _META, _DROP_META, tuple, lambda r: (r.value, *r.written)),
+        _Kind(
+            MEMBER.number,
+            _MEMBER,
+            _DROP_MEMBER,
+            _one,
+            lambda r: (r.replica, r.name, r.state, r.added, r.removed),
+        ),
+        _Kind(
+            PEER.number, _PEER, _DROP_PEER, _one, lambda r: (packed(r.ack), r.cov, packed(r.marks))
+        ),
+    )
+}
+
+
+def save_keyed(work: Work, staged: Overlay, account: int, number_box: Callable[[int], int]) -> int:
+    """
+    Adds to *work* what *staged* changes; *number_box* gives a box's number for its bid.
+
+    How many placements are pending more than before.
+    """
+    outstanding = 0
+    for number, records in staged.changed():
+        kind = _KINDS.get(number)
+        if kind is not None:
+            _save(work, kind, account, records)
+        elif number == PENDING.number:
+            outstanding = _save_pending(work, staged, account, number_box)
+    return outstanding
+
+
+def _save(work: Work, kind: _Kind, account: int, records: Mapping[Any, Any]) -> None:
+    rows: list[Row] = []
+    gone: list[Row] = []
+    for key, record in records.items():
+        if record is None:
+            gone.append((account, *kind.key(key)))
+        else:
+            rows.append((account, *kind.key(key), *kind.columns(record)))
+    work.add_rows(kind.sql, rows)
+    work.add_rows(kind.drop, gone)
+
+
 def _save_pending(
-    work: Work, staged: Transaction, account: int, number_box: Callable[[int], int]
+    work: Work, staged: Overlay, account: int, number_box: Callable[[int], int]
 ) -> int:
     kept: list[Row] = []
     gone: list[Row] = []

@@ -3,9 +3,9 @@
 The mailboxes of one account that are in memory.
 
 One is loaded when a session selects it, on a reader's thread, and stays while somebody has it open
-and for as long as there is room afterwards. What is committed while it is being loaded is neither
-missed nor told twice: the load reads the account's mod-sequence along, waits until as much has
-been told, and then takes over what came later.
+and for as long as there is room afterwards (`cache.py`). What is committed while it is being
+loaded is neither missed nor told twice: the load reads the account's mod-sequence along, waits
+until as much has been told, and then takes over what came later.
 """
 
 import sqlite3
@@ -30,10 +30,6 @@ from pluto_tw.mail.names import MailboxName
 from pluto_tw.mail.uids import UidValidity
 from pluto_tw.mail.waiting import Promise
 
-#: Octets of columns of an account that are kept though nobody has their mailboxes open: some
-#: 50,000 messages. Clients that select one mailbox after the other find them again.
-IDLE_OCTETS_MAX: Final = 4 * 1024 * 1024
-
 _BOXES: Final = """
     SELECT id, bid, era FROM box
     WHERE account = ? AND home_bid = ? AND home_gen = ? ORDER BY bid
@@ -48,7 +44,7 @@ class Mailboxes:
         self._ground = ground
         self._site = site
         self._commits = commits
-        #: By key; those that were used last stand last.
+        #: By key.
         self._loaded: dict[int, Mailbox] = {}
         self._loading: dict[int, list[Promise[None]]] = {}
         #: News that came while anything was loading, and who waits for the next ones.
@@ -64,8 +60,7 @@ class Mailboxes:
                 raise No(NONEXISTENT, "there is no such mailbox")
             mailbox = self._loaded.get(found.key)
             if mailbox is not None:
-                # The one that was used last stands last.
-                self._loaded[found.key] = self._loaded.pop(found.key)
+                self._site.idle.use(mailbox)
                 return mailbox
             waiters = self._loading.get(found.key)
             if waiters is None:
@@ -112,17 +107,24 @@ class Mailboxes:
             mailbox.tell(news.of(key), news.shown.get(key, ()))
         self._loaded[key] = mailbox
 
-    def left(self) -> None:
-        """A session has left a mailbox: what nobody needs may go."""
-        self._ended = [mailbox for mailbox in self._ended if mailbox.listeners]
-        idle = [mailbox for mailbox in self._loaded.values() if not mailbox.listeners]
-        octets = sum(mailbox.columns.octets for mailbox in idle)
-        for mailbox in idle:
+    def left(self, mailbox: Mailbox) -> None:
+        """A session has left *mailbox*: it may go when nobody else has it open."""
+        self._ended = [ended for ended in self._ended if ended.listeners]
+        if not mailbox.listeners and self._loaded.get(mailbox.key) is mailbox:
             # What the core derived can be ten times as much, and nobody uses it now.
             mailbox.derived.clear()
-            if octets > IDLE_OCTETS_MAX:
-                octets -= mailbox.columns.octets
-                del self._loaded[mailbox.key]
+            unload = partial(self._unload, mailbox)
+            self._site.idle.rest(mailbox, mailbox.columns.octets, unload)
+
+    def _unload(self, mailbox: Mailbox) -> None:
+        if self._loaded.get(mailbox.key) is mailbox:
+            del self._loaded[mailbox.key]
+
+    def unload_all(self) -> None:
+        """The account goes out of memory."""
+        for mailbox in self._loaded.values():
+            self._site.idle.use(mailbox)
+        self._loaded.clear()
 
     @property
     def in_use(self) -> bool:
@@ -130,15 +132,23 @@ class Mailboxes:
         return bool(self._ended) or any(mailbox.listeners for mailbox in self._loaded.values())
 
     def is_pinned(self, pid: bytes) -> bool:
-        """Whether a session still shows the placement *pid*, although it has vanished."""
+        """
+        Whether a session may still show the placement *pid*, although it has vanished.
+
+        So it is, too, if it vanished in what is not told yet: then every session shows it.
+        """
         if any(pid in mailbox.pinned for mailbox in self._loaded.values()):
             return True
-        if not self._ended:
+        commits = self._commits()
+        if any(pid in staged.records.staged(PLACEMENT) for staged in commits.uncommitted()):
+            return True
+        placement = commits.records.get(PLACEMENT, pid)
+        if placement is None:
             return False
-        placement = self._commits().records.get(PLACEMENT, pid)
-        return placement is not None and any(
-            placement.box in mailbox.columns.boxes for mailbox in self._ended
-        )
+        told, box = commits.stored.get(BOX, placement.box), commits.records.get(BOX, placement.box)
+        if told is not None and (box is None or told.era != box.era or told.home != box.home):
+            return True
+        return any(placement.box in mailbox.columns.boxes for mailbox in self._ended)
 
     def keywords(self, key: int) -> dict[str, Flag]:
         """The keywords of a mailbox in their spelling, by `flag_key`; staged ones included."""
@@ -178,6 +188,7 @@ class Mailboxes:
             grown[mailbox] = None
         if mailbox.log.is_ended:
             del self._loaded[key]
+            self._site.idle.use(mailbox)
             if mailbox.listeners:
                 self._ended.append(mailbox)
 

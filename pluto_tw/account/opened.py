@@ -298,7 +298,7 @@ class OpenedMailbox:
         if self._listener is not None:
             self._mailbox.leave(self._listener)
             self._listener = None
-            self._account.mailboxes.left()
+            self._account.mailboxes.left(self._mailbox)
 
     def _named(self, uids: NumberSet) -> dict[bytes, int]:
         """The pids of those of *uids* that the session shows, with their UIDs, in their order."""

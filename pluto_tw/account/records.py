@@ -9,7 +9,7 @@ what is written, `staging.py` what lies above until then.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from pluto_tw.account import queries
 from pluto_tw.account.numbers import Numbers
@@ -62,7 +62,6 @@ from pluto_tw.crdt.records import (
     Table,
     View,
 )
-from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.flags import Flag
 from pluto_tw.mail.names import INBOX
 from pluto_tw.mail.sets import EMPTY, NumberSet
@@ -151,39 +150,37 @@ class StoredRecords:
 
     def adopt(
         self,
-        staged: Transaction,
+        changed: Iterable[tuple[int, Mapping[Any, Any]]],
         tallies: Mapping[int, Tally],
         recents: Mapping[int, int],
         outstanding: int,
     ) -> None:
         """
-        What is *staged*, with these tallies and `recents`, was committed.
+        What *changed*, by the table's number, with these tallies and `recents`, was committed.
 
         *outstanding*: how many placements are pending more than before.
         """
-        for table in TABLES:
-            records: Mapping[Any, Any] = staged.staged(cast("Table[Any, Any]", table))
-            if not records:
-                continue
-            kept = self._kept[table.number]
-            if table is BOX:
+        for number, records in changed:
+            kept = self._kept[number]
+            if number == BOX.number:
                 for bid, box in records.items():
                     self._adopt_box(bid, box)
-            elif table.number in _WHOLE:
+            elif number in _WHOLE:
                 kept.update(records)
                 for key in [key for key, record in records.items() if record is None]:
-                    kept.pop(key, None)
-                    if table is VIEW:
+                    del kept[key]
+                    if number == VIEW.number:
                         self.view_numbers.pop(key, None)
                         self.recents.pop(key, None)
             else:
                 for key in records:
                     kept.pop(key, None)
+                if len(kept) > REMEMBERED_MAX:
+                    kept.clear()
         self._pending_count += outstanding
         boxes = self._kept[BOX.number]
         self._tallies.update((bid, tally) for bid, tally in tallies.items() if bid in boxes)
         self.recents.update(recents)
-        self.forget()
 
     def _adopt_box(self, bid: int, box: Box | None) -> None:
         before = self._kept[BOX.number].pop(bid, None)

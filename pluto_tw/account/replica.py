@@ -41,11 +41,16 @@ FOLD_SECONDS: Final = 5.0
 #: finds them and needs no snapshot. At 1,000 operations a day this is 150 KB an account.
 LOG_MARGIN_SECONDS: Final = 24 * 3600.0
 
+#: What a session still shows is left, and looked at again after this long.
+PINNED_SECONDS: Final = 60.0
+
 #: How long after folding the log is looked at: pruning can wait, and looking costs.
 PRUNE_SECONDS: Final = 600.0
 
 #: Nobody waits longer than this for UIDs, also where this replica gives them itself, in slices.
 UIDS_SECONDS_MAX: Final = 20.0
+
+_HALTED: Final = "this account needs its operator"
 
 
 class AccountReplica:
@@ -84,6 +89,8 @@ class AccountReplica:
             self.site.others,
             self.site.rules,
             started=self.site.waiting.seconds(),
+            rank=self.site.rank,
+            jitter=self.site.jitter_seconds,
         )
         stored = self.commits.stored
         if not stored.exists:
@@ -113,6 +120,8 @@ class AccountReplica:
         """
         tx, result = await self._compute(run)
         await self.commits.commit(tx, received)
+        # Of a command that named thousands, and changed none of them.
+        self.commits.stored.forget()
         return tx, result
 
     async def command_uids(
@@ -147,10 +156,18 @@ class AccountReplica:
         await self.ground.shard.room()
         self.require()
         try:
-            return self.rules.command(self.commits.records, self.now(), run)
+            return self._guarded(lambda records: self.rules.command(records, self.now(), run))
         except No:
             await self.commits.settled()
             raise
+
+    def _guarded(self, compute: Callable[[Records], T]) -> T:
+        """What *compute* makes of the records; an operation that names what is not here halts."""
+        try:
+            return compute(self.commits.records)
+        except Missing as missing:
+            self.halted = f"an operation names what is not here: {missing}"
+            raise No(UNAVAILABLE, _HALTED) from missing
 
     async def receive(self, ops: Sequence[Op], checkpoint: Checkpoint | None) -> Transaction:
         """
@@ -159,11 +176,7 @@ class AccountReplica:
         """
         await self.ground.shard.room()
         self.require()
-        try:
-            tx = self.rules.receive(self.commits.records, self.now(), ops, checkpoint)
-        except Missing as missing:
-            self.halted = f"an operation names what is not here: {missing}"
-            raise No(UNAVAILABLE, "this account needs its operator") from missing
+        tx = self._guarded(lambda records: self.rules.receive(records, self.now(), ops, checkpoint))
         if tx.taken or tx.ops:
             await self.commits.commit(tx)
         elif not tx.is_empty:
@@ -179,11 +192,17 @@ class AccountReplica:
     def require(self) -> None:
         """Raises No(UNAVAILABLE) if the account cannot be served; reads it again after trouble."""
         if self.halted:
-            raise No(UNAVAILABLE, "this account needs its operator")
+            raise No(UNAVAILABLE, _HALTED)
         if self._closed:
             raise No(UNAVAILABLE, "this account is being closed")
         if not self.commits.is_readable:
             self.commits.read_again()
+
+    def require_serving(self) -> None:
+        """As `require`, and raises No(UNAVAILABLE) while the account is copied to this replica."""
+        self.require()
+        if not self.site.rules.serves(self.commits.stored.scalars):
+            raise No(UNAVAILABLE, "this account is being copied to this replica")
 
     def claim_recent(self, key: int, uid_next: int) -> int:
         """From which UID on messages are `\\Recent` to who asks; then from *uid_next* on."""
@@ -213,8 +232,10 @@ class AccountReplica:
             self._later("tick", 0, self._tick)
         else:
             self._look_again()
-        folds, peers = staged.records.staged(FOLD), staged.records.staged(PEER)
-        if folds or peers:
+        # What folding itself leaves is for later, see `_fold`.
+        if staged.records.staged(PEER) or any(
+            tx.staged(FOLD) for tx in transactions if tx.ops or tx.taken
+        ):
             self._later("fold", FOLD_SECONDS, self._fold)
 
     def _lost(self) -> None:
@@ -248,23 +269,29 @@ class AccountReplica:
         self._look_again()
 
     async def _fold(self) -> None:
-        """Folds what is stable and prunes the log, one slice after the other."""
-        margin = int(LOG_MARGIN_SECONDS * 1000)
+        """Folds what is stable, one slice after the other."""
         pinned = self.mailboxes.is_pinned
-        more = await self._event(lambda records: self.rules.fold(records, self.now(), pinned))
-        more = (
-            await self._event(lambda records: self.rules.prune(records, self.now(), margin)) or more
-        )
-        if more:
+        tx = await self._event(lambda records: self.rules.fold(records, self.now(), pinned))
+        if tx.more and not tx.is_empty:
             self._later("fold", 0, self._fold)
+            return
+        self._later("prune", PRUNE_SECONDS, self._prune)
+        if any(tx.staged(FOLD).values()):
+            self._later("fold", PINNED_SECONDS, self._fold)
 
-    async def _event(self, compute: Callable[[Records], Transaction]) -> bool:
-        """An event that nobody waits for; whether it changed something and left more to do."""
+    async def _prune(self) -> None:
+        margin = int(LOG_MARGIN_SECONDS * 1000)
+        tx = await self._event(lambda records: self.rules.prune(records, self.now(), margin))
+        if tx.more and not tx.is_empty:
+            self._later("prune", 0, self._prune)
+
+    async def _event(self, compute: Callable[[Records], Transaction]) -> Transaction:
+        """An event that nobody waits for; when it is durable."""
         await self.ground.shard.room()
         self.require()
-        tx = compute(self.commits.records)
+        tx = self._guarded(compute)
         await self.commits.commit(tx)
-        return tx.more and not tx.is_empty
+        return tx
 
     def _later(
         self, name: str, seconds: float, event: Callable[[], Coroutine[Any, Any, None]]
@@ -317,3 +344,4 @@ class AccountReplica:
         self._waits.give_up_all()
         if self.commits.is_readable:
             await self.commits.settled()
+        self.mailboxes.unload_all()

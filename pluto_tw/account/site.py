@@ -2,10 +2,11 @@
 """What the accounts of a node stand on: the replica that it is, and the shards that it has."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pluto_tw.account.bodies import Bodies
+from pluto_tw.account.cache import IdleCache
 from pluto_tw.account.facts import KeptFacts
 from pluto_tw.account.log import CHANGES_MAX
 from pluto_tw.account.numbers import Numbers
@@ -45,7 +46,8 @@ class Limits:
 class Site:
     """
     The replica that this node is: its slot, those of the other members of its subnet, and *heard*,
-    which tells the slots whose nodes were heard within three heartbeats.
+    which tells the slots whose nodes were heard within three heartbeats. *idle* is what all its
+    accounts keep in memory for later.
     """
 
     slot: int
@@ -53,13 +55,21 @@ class Site:
     others: frozenset[int] = frozenset()
     heard: Callable[[], frozenset[int]] = frozenset
     uid_wait_seconds: float = UID_WAIT_SECONDS
+    #: Added to the patience with a silent sequencer: two replicas of one rank never act at once.
+    jitter_seconds: float = 0.0
     limits: Limits = Limits()
+    idle: IdleCache = field(default_factory=IdleCache)
     rules: Rules = Rules()  # noqa: RUF009
 
     @property
     def lowest_slot(self) -> int:
         """The first sequencer of a new account."""
         return min({self.slot, *self.others})
+
+    @property
+    def rank(self) -> int:
+        """How many members take the sequencing over before this one does."""
+        return sum(other < self.slot for other in self.others)
 
     @property
     def first_modseq(self) -> int:

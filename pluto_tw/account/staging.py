@@ -7,7 +7,7 @@ computed on it, and each is added to it whole. When its commit succeeds, `news` 
 what sessions are to be told; when it fails, it is dropped with all that lies above it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -42,14 +42,17 @@ class Overlay(Transaction):
 
     def merge(self, tx: Transaction) -> None:
         """Adds what *tx* staged, which was computed on this as it is."""
-        for table in TABLES:
-            any_table = cast("Table[Any, Any]", table)
-            theirs = tx.staged(any_table)
-            if not theirs:
-                continue
-            self._staged[table.number].update(theirs)
-            for key in [key for key, record in theirs.items() if record is None]:
-                self.delete(any_table, key)
+        for table, mine, theirs in zip(TABLES, self._staged, tx._staged, strict=True):
+            if theirs:
+                mine.update(theirs)
+                for key in [key for key, record in theirs.items() if record is None]:
+                    self.delete(cast("Table[Any, Any]", table), key)
+
+    def changed(self) -> Iterator[tuple[int, Mapping[Any, Any]]]:
+        """The tables, by number, in which something is staged, and what."""
+        for number, records in enumerate(self._staged):
+            if records:
+                yield number, records
 
 
 class Staged:

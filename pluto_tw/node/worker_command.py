@@ -49,7 +49,7 @@ def makeService(options: Options) -> IService:
         return WorkerService(
             reactor,
             lambda: prepare(file, options["name"], time.time()),
-            JsonLines(_stream(options.parent)),
+            JsonLines(log_stream(options.parent)),
             options["loglevel"],
             partial(watch_hangup, reactor),
         )
@@ -57,7 +57,7 @@ def makeService(options: Options) -> IService:
         raise SystemExit("\n".join(refused.errors)) from None
 
 
-def _stream(twistd: Mapping[str, Any]) -> TextIO:
+def log_stream(twistd: Mapping[str, Any]) -> TextIO:
     """
     Where the log goes, by the options of `twistd` itself: standard output, unless a file is named
     or the process becomes a daemon, whose standard output leads nowhere.

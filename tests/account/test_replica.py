@@ -7,7 +7,12 @@ from pathlib import Path
 
 from pluto_tw.account.database import FileDatabase
 from pluto_tw.account.opened import OpenedMailbox
-from pluto_tw.account.replica import FOLD_SECONDS, LOG_MARGIN_SECONDS, PRUNE_SECONDS
+from pluto_tw.account.replica import (
+    FOLD_SECONDS,
+    LOG_MARGIN_SECONDS,
+    PINNED_SECONDS,
+    PRUNE_SECONDS,
+)
 from pluto_tw.mail.changes import Ended, Vanished
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import No
@@ -17,6 +22,7 @@ from pluto_tw.mail.sets import NumberSet
 from tests.account.accounts import Node, site_of
 from tests.account.case import copy
 from tests.account.replica_case import ALL, WORK, ReplicaCase
+from tests.support.hop import HeldHop
 
 
 class RestartTests(ReplicaCase):
@@ -153,7 +159,7 @@ class FoldTests(ReplicaCase):
 
     def fold(self) -> None:
         for _ in range(5):
-            self.clock.advance(FOLD_SECONDS)
+            self.clock.advance(PINNED_SECONDS)
 
     def test_expunged_message_goes_with_its_body(self) -> None:
         first, second = self.append(b"first"), self.append(b"second")
@@ -182,6 +188,26 @@ class FoldTests(ReplicaCase):
         self.store(other, "\\Seen")
         self.fold()
         self.assertEqual(self.rows("SELECT size FROM message"), [(7,)])
+
+    def test_message_stays_that_vanishes_in_what_is_not_told(self) -> None:
+        """A fold that is computed while the EXPUNGE is on its way to the disk."""
+        uid = self.append(b"first")
+        self.store(self.open(), "\\Deleted")
+        hop = HeldHop()
+        self.addCleanup(hop.finish)
+        self.crash(hop)
+        opening = self.begun(self.session.open(INBOX, False, lambda: None))
+        hop.finish()
+        viewer = self.successResultOf(opening)
+        expunging = self.begun(viewer.expunge(ALL))
+        self.clock.advance(FOLD_SECONDS)
+        hop.finish()
+        self.successResultOf(expunging)
+        self.assertEqual(list(viewer.uids()), [])
+        reading = self.begun(viewer.facts([uid]))
+        hop.finish()
+        self.assertEqual(self.successResultOf(reading)[0].size, 5)
+        self.assertEqual(self.rows("SELECT count(*) FROM message"), [(1,)])
 
     def test_deleted_mailbox_goes(self) -> None:
         self.now(self.session.create(WORK, frozenset()))

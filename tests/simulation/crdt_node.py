@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 
 from pluto_tw.crdt import stability
 from pluto_tw.crdt.dots import Vector, seq_of
-from pluto_tw.crdt.predicates import is_exposed
-from pluto_tw.crdt.records import ACCOUNT, BOX, PLACEMENT, AccountRecord, Records
+from pluto_tw.crdt.records import ACCOUNT, PLACEMENT, AccountRecord, Records
 from pluto_tw.crdt.replica import Moment, Replica
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
@@ -78,6 +77,7 @@ class CrdtNode:
         self.chance = Random(f"node {settings.seed} {slot}")
         self._rules = rules
         self._rules.stripe = settings.stripe
+        self._rules.uid_restart = settings.uid_restart
         self._skew_ms = self.chance.randint(-settings.skew_ms, settings.skew_ms)
         self._extra_ms = 0
         self._starts = 0
@@ -331,23 +331,21 @@ class CrdtNode:
     def _beat(self) -> None:
         self.waiting.later(HEARTBEAT_SECONDS, self._beat)
         self._tick()
-        if self.settings.fold_slice:
-            limit = self.settings.fold_slice
-            self.stage(self.replica.fold_slice(self.top(), self.moment(), self._is_pinned, limit))
-            if self.settings.prunes:
-                self.stage(self.replica.prune(self.top(), self.moment(), PRUNE_MARGIN_MS))
+        self._fold()
         self.links.ship(own_only=False)
 
-    def _is_pinned(self, pid: bytes) -> bool:
+    def _fold(self) -> None:
         """
-        Whether a session shows *pid*, or may open its mailbox while it is still exposed: what is
-        staged may hide it, and be committed together with what folds it.
+        Folds and prunes, on committed state only: what is staged may hide a message that a session
+        shows or will show, and which would be folded in the same commit.
         """
-        if pid in self.pinned:
-            return True
-        placement = self.records.get(PLACEMENT, pid)
-        box = None if placement is None else self.records.get(BOX, placement.box)
-        return placement is not None and box is not None and is_exposed(placement, box)
+        limit = self.settings.fold_slice
+        if limit and not self._staged:
+            self.stage(
+                self.replica.fold_slice(self.top(), self.moment(), self.pinned.__contains__, limit)
+            )
+            if self.settings.prunes:
+                self.stage(self.replica.prune(self.top(), self.moment(), PRUNE_MARGIN_MS))
 
     def _state(self) -> None:
         self._checkpoint_due = False
@@ -385,6 +383,9 @@ class CrdtNode:
         return slot in self.kept.added
 
     # For the checks.
+
+    def destroy(self) -> None:
+        self.waiting.finish()
 
     def is_up(self) -> bool:
         return self._up

@@ -5,15 +5,14 @@ from collections.abc import Iterator
 
 from pluto_tw.crdt.dots import SLOTS_MAX
 from pluto_tw.crdt.predicates import any_set, flags_of, is_exposed, is_visible
-from pluto_tw.crdt.records import NOWHERE, VIEW, WALKED, Box, Placement
+from pluto_tw.crdt.records import NOWHERE, VIEW, WALKED, Box, Placement, Records
 from tests.simulation.node import Shown
 from tests.simulation.oracle import Letter, Mailbox, Observable
-from tests.support.records import MemoryRecords
 
 ALL = 2**62
 
 
-def boxes_of(records: MemoryRecords) -> dict[int, list[Box]]:
+def boxes_of(records: Records) -> dict[int, list[Box]]:
     """The boxes that are shown, by the key of their mailbox, primary first."""
     found: dict[int, list[Box]] = {}
     for box in records.boxes_after(-1, ALL):
@@ -24,14 +23,14 @@ def boxes_of(records: MemoryRecords) -> dict[int, list[Box]]:
     return found
 
 
-def placements_of(records: MemoryRecords, boxes: list[Box]) -> Iterator[tuple[Box, Placement]]:
+def placements_of(records: Records, boxes: list[Box]) -> Iterator[tuple[Box, Placement]]:
     """All placements of *boxes*, visible or not."""
     for box in boxes:
         for placement in records.placements_in(box.bid, 0, ALL):
             yield box, placement
 
 
-def shown_of(records: MemoryRecords) -> dict[int, Shown]:
+def shown_of(records: Records) -> dict[int, Shown]:
     """What clients see: each mailbox with its exposed UIDs."""
     found = {}
     for key, boxes in boxes_of(records).items():
@@ -57,7 +56,7 @@ def shown_of(records: MemoryRecords) -> dict[int, Shown]:
     return found
 
 
-def observable_of(records: MemoryRecords) -> Observable:
+def observable_of(records: Records) -> Observable:
     """What does not depend on this replica's own history."""
     mailboxes = {}
     alive: set[int] = set()

@@ -37,10 +37,20 @@ class Timeline:
         """Calls *event* in *ms* from now."""
         self.at(self.now + ms, event)
 
+    def fail(self, error: Exception) -> None:
+        """`run` raises *error* before anything else happens."""
+
+        def fail() -> None:
+            raise error
+
+        self._order += 1
+        heappush(self._events, (-1, self._order, fail))
+
     def run(self, until: int) -> None:
         """Lets happen what is to happen up to *until*."""
         while self._events and self._events[0][0] <= until:
-            self.now, _, event = heappop(self._events)
+            time, _, event = heappop(self._events)
+            self.now = max(time, self.now)
             event()
         self.now = until
 

@@ -116,6 +116,9 @@ class Node(Protocol):
 
     def is_up(self) -> bool: ...
 
+    def destroy(self) -> None:
+        """The run is over: closes what is open."""
+
     def is_loading(self) -> bool:
         """Whether it is being filled from a snapshot, and must not serve."""
 

@@ -97,6 +97,8 @@ class Settings:
 
     seed: int
     mix: str
+    #: Whether replicas are real accounts on SQLite, or the rules alone.
+    account: bool = False
     replicas: int = 3
     clients: int = 3
     acts: int = 150
@@ -111,6 +113,8 @@ class Settings:
     skew_ms: int = 0
     #: UIDs in a run of a stripe.
     stripe: int = 64
+    #: At this UID a mailbox's UIDs begin again at 1.
+    uid_restart: int = 2**31
     #: The lowest slot; the others follow.
     first_slot: int = 0
     #: Operations of one origin in a message.
@@ -267,6 +271,27 @@ def _names(seed: int, chance: Random) -> Settings:
     )
 
 
+def _account(seed: int, chance: Random) -> Settings:
+    return replace(
+        _default(seed, chance),
+        mix="account",
+        account=True,
+        replicas=chance.choice((2, 3)),
+        acts=chance.choice((60, 120)),
+        crashes=chance.randint(0, 4),
+    )
+
+
+def _restart(seed: int, chance: Random) -> Settings:
+    return replace(
+        _default(seed, chance),
+        mix="restart",
+        stripe=chance.choice((1, 64)),
+        uid_restart=chance.choice((100, 2_500, 10_000)),
+        cuts=chance.randint(1, 4),
+    )
+
+
 def _tail(seed: int, chance: Random) -> Settings:
     return Settings(
         seed,
@@ -292,6 +317,8 @@ MIXES: dict[str, Callable[[int, Random], Settings]] = {
     "stripes": _stripes,
     "names": _names,
     "tail": _tail,
+    "restart": _restart,
+    "account": _account,
 }
 
 

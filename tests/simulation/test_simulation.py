@@ -66,6 +66,14 @@ class SimulationTests(SynchronousTestCase):
     def test_names(self) -> None:
         self.run_mix("names", 15)
 
+    def test_uids_that_begin_again(self) -> None:
+        self.run_mix("restart", 8)
+
+    def test_real_account_on_sqlite(self) -> None:
+        total = self.run_mix("account", 30)
+        self.assertGreater(total["crash"], 0)
+        self.assertGreater(total["resyncs foreign"], 0)
+
     def test_churn_after_a_cut(self) -> None:
         self.run_mix("tail", 6)
 

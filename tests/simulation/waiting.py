@@ -2,6 +2,7 @@
 """`pluto_tw.mail.waiting` in virtual time: promises without a reactor, timers on a `Timeline`."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from tests.simulation.network import START_MS, Timeline
@@ -40,6 +41,13 @@ class Settled(Generic[T]):
         if self._resume is not None:
             self._resume()
 
+    def pass_on(self, other: "Settled[T]") -> None:
+        """Settles *other* as this one, which is settled."""
+        if self._error is not None:
+            other.fail(self._error)
+        else:
+            other.fire(self._value)  # type: ignore[arg-type]  # fired with a T
+
     def wake(self, resume: Callable[[], None]) -> None:
         """Has *resume* called when the promise is settled, which it is not yet."""
         assert self._resume is None and not self._done
@@ -64,10 +72,22 @@ class VirtualWaiting:
         self._timeline = timeline
         self._skew_ms = skew_ms
         self._stopped = False
+        # All that have not ended stay referred to: a coroutine that is dropped runs its `finally`,
+        # and a dead process does not.
+        self._coroutines: dict[Coroutine[Any, Any, None], None] = {}
 
     def stop(self) -> None:
         """Nothing that was started here goes on."""
         self._stopped = True
+
+    def finish(self) -> None:
+        """The run is over: drops what was under way."""
+        self._stopped = True
+        # What one does at its end may start others.
+        while self._coroutines:
+            coroutine, _ = self._coroutines.popitem()
+            with suppress(Exception):
+                coroutine.close()
 
     def promise(self) -> Settled[Any]:
         """As `Waiting.promise`."""
@@ -96,12 +116,17 @@ class VirtualWaiting:
 
     def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """As `Waiting.start`; what the coroutine raises comes out of the timeline."""
+        self._coroutines[coroutine] = None
         if self._stopped:
-            coroutine.close()
             return
         try:
             promise = coroutine.send(None)
         except StopIteration:
+            del self._coroutines[coroutine]
+            return
+        except Exception as error:  # noqa: BLE001  # it must not come up where a promise was fired
+            del self._coroutines[coroutine]
+            self._timeline.fail(error)
             return
         promise.wake(lambda: self.start(coroutine))
 

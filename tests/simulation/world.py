@@ -12,6 +12,7 @@ from pluto_tw.crdt.dots import seq_of
 from pluto_tw.crdt.ops import Add, Op
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Missing
+from tests.simulation.account_node import AccountNode
 from tests.simulation.clients import Client
 from tests.simulation.crdt_node import CrdtNode
 from tests.simulation.invariants import Violation, Watch
@@ -88,7 +89,9 @@ class Run:
         ]
 
     def _node(self, slot: int) -> Node:
-        return CrdtNode(slot, self._plan.settings, self._timeline, self._world, self._rules())
+        settings = self._plan.settings
+        kind = AccountNode if settings.account else CrdtNode
+        return kind(slot, settings, self._timeline, self._world, self._rules())
 
     def result(self) -> Outcome:
         """Carries the plan out."""
@@ -104,6 +107,8 @@ class Run:
         except Exception as error:  # noqa: BLE001  # whatever a node raises is what a run may find
             violation = Violation("exception", f"{type(error).__name__}: {error}")
             violation.__cause__ = error
+        for node in self._nodes.values():
+            node.destroy()
         if violation is not None:
             self._note(f"VIOLATION {violation}")
         self._count()
