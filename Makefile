@@ -9,7 +9,7 @@ PROGRAMS := $(VENV)/programs
 # More arguments for pytest, e.g. `make test PYTEST="tests/mime -x"`.
 PYTEST ?=
 
-.PHONY: test lint format types layers unit docs bench clean
+.PHONY: test lint format types layers unit docs bench simulate clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := test
 
@@ -52,6 +52,14 @@ docs: $(INSTALLED)
 ## bench: our figures beside their yardsticks; a missed bound is an error
 bench: $(INSTALLED)
 	$(call step,benchmarks,$(BIN)/python -m benchmarks)
+
+## simulate: seeded runs of replicas and clients; `make simulate SEEDS=2000 FROM=1 MIX=default`
+SEEDS ?= 100
+FROM ?= 1
+MIX ?= default
+simulate: $(INSTALLED)
+	$(call step,simulation,$(BIN)/python -m tests.simulation \
+	    --seeds $(SEEDS) --from $(FROM) --mix $(MIX) --jobs 2)
 
 ## clean: removes all that these commands made
 clean:
