@@ -55,6 +55,9 @@ RECENT_SECONDS: Final = 3.0
 #: sequencer comes in time again.
 VAIN_WAITS_MAX: Final = 3
 
+#: A claim of the sequencer that comes within this would have been worth waiting for.
+ANSWER_SECONDS: Final = 0.4
+
 #: How long something is outstanding before somebody takes the sequencing over.
 TAKE_OVER_SECONDS: Final = 5.0
 
@@ -101,6 +104,9 @@ class Replica:
         self._since: dict[bytes, float] = {}
         self._waiting: set[bytes] = set()
         self._vain_waits = 0
+        #: When this replica's own messages got provisional claims at once; no older than
+        #: `ANSWER_SECONDS`.
+        self._unwaited: dict[bytes, float] = {}
 
     # Events.
 
@@ -271,19 +277,37 @@ class Replica:
                 self._since.pop(pid, None)
             else:
                 self._since.setdefault(pid, now.seconds)
+        self._note_waits(tx, now)
+
+    def _note_waits(self, tx: Transaction, now: Moment) -> None:
+        """Counts waits that ended without the sequencer; one that it answers in time ends that."""
         self._waiting.update(tx.waits)
-        in_vain = False
-        for pid in self._waiting & tx.staged(PLACEMENT).keys():
-            placement = tx.staged(PLACEMENT)[pid]
-            if placement is None or placement.claim:
+        in_vain = answered = False
+        for pid, placement in tx.staged(PLACEMENT).items():
+            claim = 0 if placement is None else placement.claim
+            claimed, provisional = claim != 0, 0 < claim < 1 << 32
+            if pid in self._waiting and (placement is None or claimed):
                 self._waiting.discard(pid)
-            if placement is not None and placement.claim:
-                in_vain = placement.claim >> 32 == 0
-                if not in_vain:
-                    self._vain_waits = 0
-        self._vain_waits += in_vain
+                in_vain = in_vain or provisional
+                answered = answered or (claimed and not provisional)
+            elif pid in tx.mine and provisional:
+                # Claimed at once, without waiting: how soon would the answer have come?
+                self._unwaited[pid] = now.seconds
+            elif pid in self._unwaited and not provisional:
+                since = now.seconds - self._unwaited.pop(pid)
+                answered = answered or (claimed and since <= ANSWER_SECONDS)
+        for pid, since in list(self._unwaited.items()):
+            if now.seconds - since <= ANSWER_SECONDS:
+                break
+            del self._unwaited[pid]
+        self._vain_waits = 0 if answered else self._vain_waits + in_vain
 
     # Questions.
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether its own messages wait for the sequencer, as long as that is heard."""
+        return self._vain_waits < VAIN_WAITS_MAX
 
     def checkpoint(self, records: Records) -> Checkpoint:
         """What to state to peers; *records* must be committed."""
@@ -369,7 +393,7 @@ class Replica:
                 or now.seconds - self._started < RECENT_SECONDS
             )
         impatient = not holder and (
-            account.sequencer & SLOT_MASK not in now.heard or self._vain_waits >= VAIN_WAITS_MAX
+            account.sequencer & SLOT_MASK not in now.heard or not self.is_patient
         )
         return Situation(holder, deferring, impatient)
 

@@ -108,6 +108,22 @@ class AppendTests(ReplicaCase):
         tx, _result = self.append(1)
         self.assertEqual(tx.waits, [])
 
+    def test_a_claim_in_time_makes_it_wait_again(self) -> None:
+        """It is impatient no longer than the sequencer is slow."""
+        made: list[Op] = []
+        for _ in range(3):
+            tx, _result = self.append(1)
+            ended = self.replicas[1].wait_ended(self.records[1], self.now(), tx.waits)
+            made += [*tx.ops, *self.commit(1, ended).ops]
+        for milliseconds, waits in ((1000, 0), (1000, 0), (100, 1)):
+            tx, _result = self.append(1)
+            self.assertEqual(tx.waits, [])
+            answer = self.receive(0, [*made, *tx.ops])
+            made = []
+            self.ms += milliseconds
+            self.receive(1, answer.ops)
+            self.assertEqual(self.replicas[1].is_patient, bool(waits))
+
     def test_after_a_start_unclaimed_mail_waits_again(self) -> None:
         _tx, result = self.append(1)
         pids, row = Replica(1, [0, 1]).unclaimed(self.records[1])
