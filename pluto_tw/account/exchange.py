@@ -21,6 +21,7 @@ from pluto_tw.crdt.dots import (
     SLOT_BITS,
     SLOT_MASK,
     Vector,
+    covers,
     is_below,
     make_dot,
     raised,
@@ -196,7 +197,9 @@ async def receive(
     refused = _check(account, segments, stated)
     if refused is not None:
         return refused
-    ops = [op for segment in segments for op in segment.ops]
+    # Bodies of what is here already may be gone by now, everywhere: they are not asked for again.
+    known = account.commits.staged.records.account().vv
+    ops = [op for segment in segments for op in segment.ops if not covers(known, op.dot)]
     missing = missing_bodies(account, ops, lost)
     if missing:
         ops = _before_missing(ops, missing)

@@ -7,6 +7,8 @@ a shut gate. Into a replica that serves all are joined in one transaction, never
 would make operations on messages that others do not have yet.
 """
 
+import msgspec
+
 from pluto_tw.crdt.chain import raised_heads
 from pluto_tw.crdt.codec import decode_op
 from pluto_tw.crdt.dots import (
@@ -20,6 +22,7 @@ from pluto_tw.crdt.dots import (
     is_below,
     joined,
     seq_of,
+    without,
 )
 from pluto_tw.crdt.effects import (
     forward_all,
@@ -134,14 +137,31 @@ def _take_over(rules: Rules, tx: Transaction, first: Header, last: Trailer) -> N
             forward_all(rules, tx, placement)
 
 
+def _folded(tx: Transaction) -> Vector:
+    """
+    What is absent here, and whose dot this vector covers, was folded here and is not joined again.
+
+    That is what is stable here; while a snapshot is loaded into empty state, nothing.
+    """
+    account = tx.account()
+    return EMPTY if account.gate is not None else account.stable
+
+
 def _join_box(rules: Rules, tx: Transaction, part: BoxPart) -> None:
+    folded = _folded(tx)
     if tx.get(BOX, part.bid) is None:
-        tx.put(BOX, part.bid, Box(part.bid, part.name, part.named, part.v, part.gen, part.use))
+        if part.bid != INBOX_BID and covers(folded, part.bid):
+            return
+        tx.put(
+            BOX,
+            part.bid,
+            Box(part.bid, part.name, part.named, part.v, part.gen, part.use),
+        )
         tx.boxes[part.bid] = None
     before = tx.box(part.bid)
-    tag_box(tx, part.bid, part.tags)
-    rens = [dot for dot in part.rens if dot not in before.rens]
-    dels = [dot for dot in part.dels if dot not in before.dels]
+    tag_box(tx, part.bid, without(part.tags, folded))
+    rens = [dot for dot in part.rens if dot not in before.rens and not covers(folded, dot)]
+    dels = [dot for dot in part.dels if dot not in before.dels and not covers(folded, dot)]
     renamed = part.named > before.named
     if rens or dels or renamed:
         box = tx.edit(BOX, part.bid)
@@ -168,6 +188,11 @@ def _join_box(rules: Rules, tx: Transaction, part: BoxPart) -> None:
 
 def _join_placement(tx: Transaction, part: PlacementPart) -> None:
     found = tx.get(PLACEMENT, part.pid)
+    folded = _folded(tx)
+    if found is None and covers(folded, part.order[1]):
+        # It was here, and was folded as a whole. What is not folded of it is where it was moved to.
+        return
+    part = _unfolded(part, folded)
     if found is not None and _holds(tx, found, part):
         return
     if found is None:
@@ -208,6 +233,29 @@ def _join_placement(tx: Transaction, part: PlacementPart) -> None:
         join_claim(placement, key, claim >> 1, bool(claim & 1))
 
 
+def _unfolded(part: PlacementPart, folded: Vector) -> PlacementPart:
+    """*part* without what was folded here, if it ever was here."""
+    if not folded:
+        return part
+    moved = {
+        target: left
+        for target, moves in part.moved.items()
+        if (left := tuple(dot for dot in moves if not covers(folded, dot)))
+    }
+    entries = {
+        flag: left
+        for flag, writes in part.entries.items()
+        if (left := tuple(entry for entry in writes if not covers(folded, entry >> 1)))
+    }
+    return msgspec.structs.replace(
+        part,
+        tags=without(part.tags, folded),
+        rms=tuple(dot for dot in part.rms if not covers(folded, dot)),
+        moved=moved,
+        entries=entries,
+    )
+
+
 def _holds(tx: Transaction, found: Placement, part: PlacementPart) -> bool:
     """Whether *part* says nothing that *found* does not."""
     return (
@@ -236,8 +284,9 @@ def _new_writes(found: Placement, part: PlacementPart) -> list[tuple[str, int, b
 def _join_subscription(tx: Transaction, part: Subscription) -> None:
     found = tx.get(SUBSCRIPTION, part.name)
     values = () if found is None else found.entries
+    folded = _folded(tx)
     for entry in part.entries:
-        if entry not in values:
+        if entry not in values and not covers(folded, entry >> 1):
             dot = entry >> 1
             before = {"": values} if values else {}
             values = written(tx, before, "", dot, bool(entry & 1), context_of(tx, dot))[""]
@@ -249,7 +298,10 @@ def _join_member(tx: Transaction, part: Member) -> None:
     found = tx.get(MEMBER, part.slot)
     if found is None or part.added < found.added:
         tx.put(MEMBER, part.slot, part)
-    elif part.added == found.added and (part.state, part.removed) != (found.state, found.removed):
+    elif part.added == found.added and (part.state, part.removed) != (
+        found.state,
+        found.removed,
+    ):
         removed = [dot for dot in (part.removed, found.removed) if dot]
         member = tx.edit(MEMBER, part.slot)
         member.state = max(part.state, found.state)
