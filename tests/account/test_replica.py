@@ -175,7 +175,7 @@ class FoldTests(ReplicaCase):
         self.assertEqual(list(opened.uids()), [second])
 
     def test_message_that_a_session_shows_stays(self) -> None:
-        """DECISIONS 10: "folding skips pinned rows"."""
+        """Folding leaves alone what a session still shows."""
         uid = self.append(b"first")
         viewer, other = self.open(), self.open()
         self.expunge(other, uid)

@@ -51,7 +51,7 @@ class StoreTests(SynchronousTestCase):
         self.now(session.append(INBOX, [NewMessage(upload, frozenset(), None)]))
 
     def test_identity_follows_from_subnet_and_key(self) -> None:
-        """DECISIONS 4: the same at every replica; another one in another subnet."""
+        """The same at every replica; another one in another subnet."""
         self.assertEqual(len(identity_of("subnet", "fred")), 16)
         found = {identity_of(subnet, key) for subnet in ("a", "b") for key in ("x", "y")}
         self.assertEqual(len(found), 4)

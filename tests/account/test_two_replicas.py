@@ -183,7 +183,7 @@ class TwoReplicasTests(SynchronousTestCase):
     # Away from it.
 
     def test_append_waits_for_the_sequencer(self) -> None:
-        """DECISIONS 12: "The wait ends when every message of the command is exposed here"."""
+        """The wait ends when every message of the command is exposed here."""
         appending = self.begin_append(self.b, b"one")
         self.assertNoResult(appending)
         self.assertEqual(list(self.open(self.b).uids()), [])
@@ -208,7 +208,7 @@ class TwoReplicasTests(SynchronousTestCase):
         self.same()
 
     def test_append_does_not_wait_for_a_silent_sequencer(self) -> None:
-        """REPLICATION 7.5: "at once when the holder is not heard"."""
+        """Claimed at once when the sequencer is not heard."""
         self.b.heard.clear()
         self.assertTrue(self.append(self.b, b"one"))
 
@@ -243,7 +243,7 @@ class TwoReplicasTests(SynchronousTestCase):
     # Apart, then together again.
 
     def test_both_append_while_cut(self) -> None:
-        """REPLICATION §7: no UID means two messages; renumbered ones vanish and come again."""
+        """No UID means two messages; renumbered ones vanish and come again."""
         self.append(self.a, b"base")
         self.exchange()
         self.a.heard.clear()
@@ -263,7 +263,7 @@ class TwoReplicasTests(SynchronousTestCase):
         self.same()
 
     def test_renumbered_message_is_read_under_its_old_uid(self) -> None:
-        """REPLICATION 7.6: "a STORE/FETCH on the old UID reaches the right message"."""
+        """A STORE or FETCH by the old UID reaches the right message."""
         self.b.heard.clear()
         viewer = self.open(self.b)
         [old] = self.append(self.b, b"theirs")
@@ -294,7 +294,7 @@ class TwoReplicasTests(SynchronousTestCase):
         self.same()
 
     def test_mailboxes_of_one_name_become_one(self) -> None:
-        """REPLICATION §3: "Thus concurrent CREATE/CREATE ... give one mailbox"."""
+        """Two CREATEs of one name at the same time give one mailbox."""
         for replica, text in ((self.a, b"a"), (self.b, b"b")):
             replica.heard.clear()
             self.now(replica.session.create(WORK, frozenset()))
@@ -324,7 +324,7 @@ class TwoReplicasTests(SynchronousTestCase):
     # What the protocol needs.
 
     def test_body_comes_before_the_operation(self) -> None:
-        """REPLICATION §10: "applied only up to the first op whose blob is missing"."""
+        """A batch is taken up to the first operation whose body is missing."""
         self.append(self.a, b"one")
         [batch] = self.batches(self.a)
         taken = self.now(receive(self.b.account, batch))
@@ -332,7 +332,7 @@ class TwoReplicasTests(SynchronousTestCase):
         self.assertEqual((taken.operations, vector(self.b.account)), (0, ()))
 
     def test_lost_body_does_not_block(self) -> None:
-        """DECISIONS 8: "the op is applied with the body marked missing"."""
+        """The operation is taken, and its body marked as missing."""
         [uid] = self.append(self.a, b"one")
         [batch] = self.batches(self.a)
         missing = self.now(receive(self.b.account, batch)).missing
@@ -373,7 +373,7 @@ class TwoReplicasTests(SynchronousTestCase):
             self.assertEqual(taken, Taken(refused=Trouble.MALFORMED))
 
     def test_database_that_was_put_back_is_found(self) -> None:
-        """DECISIONS 1: a peer that "knows a higher seq of me, is a rollback"."""
+        """A peer that knows more of this replica than itself shows that it was put back."""
         self.append(self.a, b"one")
         self.ship(self.a, self.b)
         other = self.replica(0)
@@ -388,7 +388,7 @@ class TwoReplicasTests(SynchronousTestCase):
         self.assertEqual((taken.refused, taken.slot), (Trouble.FORKED, 0))
 
     def test_client_goes_from_one_replica_to_the_other(self) -> None:
-        """REPLICATION 9.3: a superset of what changed, and all that vanished."""
+        """A client hears of a superset of what changed, and of all that vanished."""
         uids = [self.append(self.a, b"%d" % n)[0] for n in range(4)]
         self.exchange()
         at_a, at_b = self.open(self.a), self.open(self.b)
