@@ -8,38 +8,33 @@ before, between and after; what is in the database then is all that is left. Bod
 operations that name them. Members do not change here, and no snapshots are sent.
 """
 
-from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections import Counter
+from collections.abc import Coroutine
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from pluto_tw.account import exchange
-from pluto_tw.account.account import AccountSession
 from pluto_tw.account.database import MemoryDatabase
 from pluto_tw.account.shard import Shard
 from pluto_tw.account.site import Ground, Site
 from pluto_tw.account.store import Store
-from pluto_tw.crdt import commands
 from pluto_tw.crdt.codec import decode_batch, decode_op
 from pluto_tw.crdt.dots import Vector, covers, joined
 from pluto_tw.crdt.ops import Add
 from pluto_tw.crdt.resync import Checkpoint
 from pluto_tw.crdt.rules import Rules
-from pluto_tw.mail.flags import Flags
-from pluto_tw.mail.messages import NewMessage
-from pluto_tw.mail.names import MailboxName
+from tests.simulation.account_session import AccountServed
 from tests.simulation.crdt_links import HEARD_MS, Known
 from tests.simulation.crdt_view import observable_of, shown_of
 from tests.simulation.invariants import Violation
 from tests.simulation.network import Timeline
-from tests.simulation.node import Opened, Served, Shown, World
+from tests.simulation.node import Served, Shown, World
 from tests.simulation.oracle import Observable
 from tests.simulation.plan import Settings
-from tests.simulation.waiting import Settled, VirtualWaiting
-
-T = TypeVar("T")
+from tests.simulation.threads import AtOnce, Later
+from tests.simulation.waiting import VirtualWaiting
 
 SEPARATOR = "/"
 USER = "fred"
@@ -60,56 +55,6 @@ class Packet(msgspec.Struct, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _packet = msgspec.msgpack.Decoder(Packet)
-
-
-class AtOnce:
-    """A thread that does each work within the call."""
-
-    def call(self, work: Callable[[], T]) -> Settled[T]:
-        promise: Settled[T] = Settled()
-        settle(promise, work)
-        return promise
-
-
-class Later:
-    """A thread that takes its time, before it does a work and before it tells of it."""
-
-    def __init__(self, waiting: VirtualWaiting, milliseconds: Callable[[], int]) -> None:
-        self._waiting = waiting
-        self._milliseconds = milliseconds
-        self._given: deque[tuple[Callable[[], Any], Settled[Any]]] = deque()
-
-    def call(self, work: Callable[[], T]) -> Settled[T]:
-        promise: Settled[T] = Settled()
-        self._given.append((work, promise))
-        if len(self._given) == 1:
-            self._next()
-        return promise
-
-    def _next(self) -> None:
-        self._waiting.later(self._milliseconds() / 1000, self._do)
-
-    def _do(self) -> None:
-        work, promise = self._given[0]
-        done: Settled[Any] = Settled()
-        settle(done, work)
-        self._waiting.later(self._milliseconds() / 2000, lambda: self._tell(done, promise))
-
-    def _tell(self, done: Settled[Any], promise: Settled[Any]) -> None:
-        self._given.popleft()
-        if self._given:
-            self._next()
-        done.pass_on(promise)
-
-
-def settle(promise: Settled[T], work: Callable[[], T]) -> None:
-    """Settles *promise* with what *work* returns or raises."""
-    try:
-        result = work()
-    except Exception as error:  # noqa: BLE001  # as a thread does: it comes up where it is awaited
-        promise.fail(error)
-    else:
-        promise.fire(result)
 
 
 class AccountNode:
@@ -302,8 +247,11 @@ class AccountNode:
                 await upload.write(octets)
                 await self._ground.bodies.keep(await upload.finish())
                 upload.abandon()
-            # Bodies of operations that are here already may be gone everywhere.
-            lost = {hash for hash, _ in taken.missing} - self._needed(packet.batch)
+            taken = await exchange.receive(self.account, packet.batch, stated)
+        # Bodies of operations that are here already may be gone everywhere, or just now.
+        lost: set[bytes] = set()
+        while found := {hash for hash, _ in taken.missing} - self._needed(packet.batch):
+            lost |= found
             taken = await exchange.receive(self.account, packet.batch, stated, frozenset(lost))
         if taken.refused is not None or taken.missing:
             raise Violation("exchange", f"node {self.slot}: {taken} from {source}")
@@ -349,58 +297,3 @@ class AccountNode:
 
     def figures(self) -> dict[str, int]:
         return dict(self.counts)
-
-
-class AccountServed:
-    """A session of the real account; `Served` in `node.py`."""
-
-    def __init__(self, session: AccountSession, node: AccountNode) -> None:
-        self._session = session
-        self._node = node
-
-    def names(self) -> Sequence[str]:
-        return sorted(mailbox.name for mailbox in self._node.shown().values())
-
-    async def create(self, name: str, special_use: tuple[str, ...]) -> None:
-        await self._session.create(MailboxName(name), frozenset(special_use))
-
-    async def delete(self, name: str) -> None:
-        await self._session.delete(MailboxName(name))
-
-    async def rename(self, old: str, new: str) -> None:
-        await self._session.rename(MailboxName(old), MailboxName(new))
-
-    async def subscribe(self, name: str, subscribed: bool) -> None:
-        await self._session.subscribe(MailboxName(name), subscribed)
-
-    async def annotate(self, name: str | None, entry: str, value: bytes | None) -> None:
-        # There is no port for it yet.
-        where = None if name is None else MailboxName(name)
-        await self._node.account.command(
-            lambda rules, tx: commands.annotate(rules, tx, where, entry, value)
-        )
-
-    async def open(self, name: str) -> Opened:
-        opened = await self._session.open(MailboxName(name), False, lambda: None)
-        return AccountOpened(opened)
-
-    async def append(self, name: str, blob: bytes, flags: Sequence[Flags]) -> Sequence[int]:
-        messages = []
-        for place, these in enumerate(flags):
-            octets = b"Subject: %s %d\r\n\r\n%s\r\n" % (blob, place, blob)
-            upload = self._session.upload(len(octets))
-            await upload.write(octets)
-            messages.append(NewMessage(upload, these, None))
-        return (await self._session.append(MailboxName(name), messages)).uids
-
-
-class AccountOpened:
-    """A mailbox of the real account, names as plain text."""
-
-    def __init__(self, opened: Any) -> None:
-        self._opened = opened
-        self.mailbox_id: str = opened.mailbox_id
-        self.uid_validity: int = opened.uid_validity
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._opened, name)

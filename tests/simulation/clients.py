@@ -42,6 +42,9 @@ class Cache:
     #: The slot of the replica that told *modseq*.
     slot: int
     flags: dict[int, Flags] = field(default_factory=dict)
+    #: Whether flags may be newer than *modseq*: those of a message in the view overtake what the
+    #: client has not been told of yet. Another replica cannot know of it.
+    is_ahead: bool = False
 
 
 @dataclass(slots=True)
@@ -230,6 +233,9 @@ class Client:
         cache.modseq = opened.highest_modseq()
         cache.slot = self._slot
         truth = dict(zip(exposed, opened.flags(exposed), strict=True))
+        if cache.is_ahead and sort == "foreign":
+            cache.flags = {uid: truth.get(uid, flags) for uid, flags in cache.flags.items()}
+        cache.is_ahead = False
         self._figures["records sent"] += len(fetched)
         self._figures["records needed"] += sum(
             before.get(uid) != flags for uid, flags in truth.items()
@@ -276,6 +282,7 @@ class Client:
             else:
                 assert_never(change)
         opened.told(session.position)
+        cache.is_ahead = len(taken) < len(changes)
         if len(taken) == len(changes):
             if opened.uid_validity == cache.uid_validity:
                 cache.modseq = max(cache.modseq, opened.highest_modseq())

@@ -166,6 +166,16 @@ class Links:
             else:
                 self._send(slot, segments)
 
+    def _go_on(self, slot: int, peer: Known) -> None:
+        """What was sent has come: sends more, if it was not all."""
+        vector = self._node.vector()
+        if self._node.is_loading() or is_below(vector, peer.stated):
+            return
+        if is_below(peer.sent, peer.stated):
+            segments, _ = self._segments(peer, own_only=False)
+            if segments:
+                self._send(slot, segments)
+
     def state_all(self) -> None:
         """Sends a checkpoint to everybody."""
         for slot in self.live():
@@ -261,6 +271,7 @@ class Links:
         if packet.answer is not None:
             self._take(packet.answer)
         self._let_go(source, peer)
+        self._go_on(source, peer)
         if self._node.kept.source is None:
             self._apply(source, packet)
 

@@ -187,7 +187,7 @@ class Oracle:
                 for mark in self._inherit(birth.source):
                     if any(not knows(mv, mark.op) for mv in birth.moves_in):
                         found.append(mark)
-                        # Interest that comes to a message keeps its box too (M2).
+                        # Interest that comes to a message keeps its box too.
                         if mark.flag is None and mark.value:
                             self._interest[birth.box].append(mark.op)
             self._marks[pid] = found
@@ -277,7 +277,7 @@ class Oracle:
             v, gen = self._validities(primary)
             union = {pid: letter for bid in bids for pid, letter in letters[bid].items()}
             mailboxes[name] = Mailbox(primary, v, gen, frozenset(bids), union)
-        # A visible message implies that its box is alive (M2).
+        # A visible message implies that its box is alive.
         assert not any(found for bid, found in letters.items() if bid not in alive)
         return Observable(
             mailboxes, self._subscriptions(), self._annotations(set(alive)), self._uses(alive)

@@ -36,10 +36,10 @@ from tests.simulation.plan import (
 #: patience for the seventh rank), three seconds of deferral, some exchanges. Longer is a livelock.
 SETTLE_MS = 90_000
 HEARTBEAT_MS = 1_000
-#: Renumberings at one replica after a cut: for each message of the side that got fewer, twice is
-#: what was measured and one is the least; six times without catch-up deferral. And those before a
-#: takeover.
-CHURN_MAX = 4
+#: Renumberings at one replica for each message that came during a cut, and those before a takeover.
+#: On fast links it is twice for each of the smaller side; where catching up takes half a minute,
+#: and both sides go on writing, up to 1.2 for each of both. Without deferral it is three and more.
+CHURN_MAX = 2
 CHURN_MORE = 40
 #: How often it is looked whether they do.
 LOOK_MS = 2_000
@@ -150,7 +150,7 @@ class Run:
         )
 
     def _judge_churn(self) -> None:
-        """I9: after a cut in two, about twice as many are renumbered as the smaller side got."""
+        """I9: after a cut in two, messages are renumbered a few times, not on and on."""
         for cut in self._plan.steps:
             if not isinstance(cut, Cut) or any((b, a) not in cut.links for a, b in cut.links):
                 continue
@@ -160,7 +160,7 @@ class Run:
             for at, slot, messages in self._added:
                 if cut.at <= at <= cut.until:
                     sides[slot in there] += messages
-            most = len(self._nodes) * (CHURN_MAX * min(sides) + CHURN_MORE)
+            most = len(self._nodes) * (CHURN_MAX * sum(sides) + CHURN_MORE)
             if self._watch.renumbered > most:
                 text = f"{self._watch.renumbered} times a message got a new UID, for {sides}"
                 raise Violation("I9", text)
