@@ -189,7 +189,10 @@ def _join_box(rules: Rules, tx: Transaction, part: BoxPart) -> None:
 def _join_placement(tx: Transaction, part: PlacementPart) -> None:
     found = tx.get(PLACEMENT, part.pid)
     folded = _folded(tx)
-    if found is None and covers(folded, part.order[1]):
+    if found is None and (
+        covers(folded, part.order[1])
+        or any(covers(folded, dot) for moves in part.moved.values() for dot in moves)
+    ):
         # It was here, and was folded as a whole. What is not folded of it is where it was moved to.
         return
     part = _unfolded(part, folded)
