@@ -11,11 +11,11 @@ import zlib
 from benchmarks.measure import Figure, seconds_a_call
 from pluto_tw.crdt import commands
 from pluto_tw.crdt.codec import Segment, decode_batch, encode_batch
-from pluto_tw.crdt.commands import Mode
 from pluto_tw.crdt.ops import Message, Op
 from pluto_tw.crdt.replica import Moment, Replica
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import INBOX, MailboxName
 from tests.support.records import MemoryRecords
 
@@ -91,7 +91,7 @@ def _filled(replica: Replica, records: MemoryRecords) -> tuple[bytes, ...]:
 def _store(replica: Replica, records: MemoryRecords, pids: list[bytes]) -> Transaction:
     flags = frozenset({"\\Flagged"})
     tx, _ = replica.command(
-        records, NOW, lambda rules, tx: commands.store(rules, tx, pids, Mode.ADD, flags)
+        records, NOW, lambda rules, tx: commands.store(rules, tx, pids, StoreMode.ADD, flags)
     )
     assert len(tx.ops) == 3
     return tx

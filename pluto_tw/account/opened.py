@@ -17,7 +17,7 @@ from pluto_tw.account.reading import StoredBody
 from pluto_tw.account.replica import AccountReplica
 from pluto_tw.account.resync import changed_since, modseq_here, vanished_since
 from pluto_tw.crdt import commands
-from pluto_tw.crdt.commands import Copying, Mode, Storing
+from pluto_tw.crdt.commands import Copying, Storing
 from pluto_tw.crdt.predicates import flags_of
 from pluto_tw.crdt.records import BOX, PLACEMENT, Placement
 from pluto_tw.crdt.rules import Rules
@@ -36,12 +36,6 @@ from pluto_tw.mime.facts import Facts
 _PREFETCH_MIN: Final = 8
 
 _BODY: Final = "SELECT body FROM message WHERE id = ?"
-
-_MODES: Final = {
-    StoreMode.ADD: Mode.ADD,
-    StoreMode.REMOVE: Mode.REMOVE,
-    StoreMode.REPLACE: Mode.REPLACE,
-}
 
 
 class OpenedMailbox:
@@ -218,7 +212,7 @@ class OpenedMailbox:
                 rules,
                 tx,
                 named,
-                _MODES[mode],
+                mode,
                 wanted,
                 unchanged_since=since,
                 implicit=implicit,

@@ -10,7 +10,6 @@ given when the transaction is finished; ask for them with `uids_of`.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from pluto_tw.crdt.log import emit
 from pluto_tw.crdt.mailboxes import exposed_in, group
@@ -49,6 +48,7 @@ from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.codes import ALREADYEXISTS, CANNOT, NONEXISTENT, TRYCREATE
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import DELETED
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import (
     INBOX,
     MailboxName,
@@ -56,14 +56,6 @@ from pluto_tw.mail.names import (
     parents,
     renamed,
 )
-
-
-class Mode(Enum):
-    """What STORE does with the named flags. RFC 9051 §6.4.6."""
-
-    ADD = "add"
-    REMOVE = "remove"
-    REPLACE = "replace"
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +163,7 @@ def store(
     rules: Rules,
     tx: Transaction,
     pids: Iterable[bytes],
-    mode: Mode,
+    mode: StoreMode,
     flags: frozenset[str],
     *,
     unchanged_since: int | None = None,
@@ -379,17 +371,17 @@ def _move(
     return tuple((source.pid, moved_pid(source.pid, bid)) for source in sources)
 
 
-def _writes(entries: Entries, mode: Mode, flags: frozenset[str]) -> list[tuple[str, bool]]:
+def _writes(entries: Entries, mode: StoreMode, flags: frozenset[str]) -> list[tuple[str, bool]]:
     """Which flags have to be written, and with what, for the flags to become as wanted."""
     before = flags_of(entries)
     present = {flag.lower(): flag for flag in before}
     wanted = {flag.lower(): flag for flag in flags}
     writes: list[tuple[str, bool]] = []
-    if mode is not Mode.REMOVE:
+    if mode is not StoreMode.REMOVE:
         writes.extend((flag, True) for key, flag in wanted.items() if key not in present)
-    if mode is Mode.REMOVE:
+    if mode is StoreMode.REMOVE:
         writes.extend((flag, False) for key, flag in present.items() if key in wanted)
-    elif mode is Mode.REPLACE:
+    elif mode is StoreMode.REPLACE:
         writes.extend((flag, False) for key, flag in present.items() if key not in wanted)
     return sorted(writes)
 

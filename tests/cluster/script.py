@@ -43,13 +43,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pluto_tw.crdt import commands
-from pluto_tw.crdt.commands import Mode, is_subscribed, mailbox
+from pluto_tw.crdt.commands import is_subscribed, mailbox
 from pluto_tw.crdt.mailboxes import group
 from pluto_tw.crdt.ops import Message
 from pluto_tw.crdt.predicates import flags_of, is_visible
 from pluto_tw.crdt.records import BOX, PLACEMENT
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.mail.errors import No
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import MailboxName
 from tests.support.cluster import Cache, Cluster, Site, placements_of
 
@@ -156,7 +157,7 @@ class Script:
     def _at_read(self, name: str, words: list[str]) -> None:
         pids = self._named(name, *words)
         seen = frozenset({"\\Seen"})
-        self._run(name, lambda r, t: commands.store(r, t, pids, Mode.ADD, seen, implicit=True))
+        self._run(name, lambda r, t: commands.store(r, t, pids, StoreMode.ADD, seen, implicit=True))
 
     def _at_expunge(self, name: str, words: list[str]) -> None:
         pids = self._named(name, *words)
@@ -171,7 +172,7 @@ class Script:
         self._run(name, lambda r, t: commands.move(r, t, pids, target))
 
     def _store(self, name: str, pids: list[bytes], change: str) -> None:
-        mode = Mode.ADD if change[0] == "+" else Mode.REMOVE
+        mode = StoreMode.ADD if change[0] == "+" else StoreMode.REMOVE
         flags = frozenset({change[1:]})
         self._run(name, lambda r, t: commands.store(r, t, pids, mode, flags))
 

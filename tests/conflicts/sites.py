@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from pluto_tw.crdt import commands
-from pluto_tw.crdt.commands import Mode, is_subscribed, mailbox
+from pluto_tw.crdt.commands import is_subscribed, mailbox
 from pluto_tw.crdt.mailboxes import exposed_in, group
 from pluto_tw.crdt.ops import Message
 from pluto_tw.crdt.predicates import flags_of
@@ -20,6 +20,7 @@ from pluto_tw.crdt.records import BOX, SUBSCRIPTION
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.flags import DELETED, SEEN
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import MailboxName
 from tests.conflicts.row import Row, as_shown, deeds
 from tests.support.cluster import Cluster, observable, placements_of
@@ -139,7 +140,7 @@ def _do(cluster: Cluster, site: str, words: list[str]) -> None:
             _command(
                 cluster,
                 site,
-                lambda r, t: commands.store(r, t, pids, Mode.ADD, seen, implicit=True),
+                lambda r, t: commands.store(r, t, pids, StoreMode.ADD, seen, implicit=True),
             )
         case ["expunge", name, what]:
             pids = _named(cluster, site, name, what)
@@ -157,7 +158,7 @@ def _command(cluster: Cluster, site: str, run: Callable[[Rules, Transaction], ob
 def _store(
     cluster: Cluster, site: str, pids: list[bytes], change: str, since: int | None = None
 ) -> None:
-    mode = Mode.ADD if change[0] == "+" else Mode.REMOVE
+    mode = StoreMode.ADD if change[0] == "+" else StoreMode.REMOVE
     flags = frozenset({change[1:]})
     _command(
         cluster,

@@ -5,7 +5,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.crdt import commands
-from pluto_tw.crdt.commands import Mode, Storing
+from pluto_tw.crdt.commands import Storing
 from pluto_tw.crdt.ops import MESSAGES_MAX, Add, Exp, Message, Mv, St
 from pluto_tw.crdt.predicates import flags_of
 from pluto_tw.crdt.records import BOX, META, PLACEMENT, VIEW
@@ -13,6 +13,7 @@ from pluto_tw.crdt.replica import Moment, Replica
 from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.changes import Ended
 from pluto_tw.mail.errors import No
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import INBOX, MailboxName
 from tests.support.cluster import START_MS
 from tests.support.records import MemoryRecords
@@ -103,7 +104,7 @@ class MessageTests(CommandCase):
         """An operation names only what is visible; if nothing is left there is none."""
         pids = self.append(count=2)
         self.run_command(commands.remove, pids[:1])
-        stored = self.run_command(commands.store, pids, Mode.ADD, frozenset({"\\Seen"}))
+        stored = self.run_command(commands.store, pids, StoreMode.ADD, frozenset({"\\Seen"}))
         self.assertEqual(stored, Storing((pids[1],), (), (pids[0],)))
         self.assertEqual(self.run_command(commands.remove, pids[:1]), ())
         self.assertEqual(self.ops(), [])
@@ -120,7 +121,7 @@ class MessageTests(CommandCase):
         self.assertEqual(
             [len(b.messages) for b in self.ops() if isinstance(b, Add)], [4096, 4096, 808]
         )
-        self.run_command(commands.store, pids, Mode.REPLACE, frozenset({"a", "b"}))
+        self.run_command(commands.store, pids, StoreMode.REPLACE, frozenset({"a", "b"}))
         sizes = [sum(len(c.pids) for c in b.changes) for b in self.ops() if isinstance(b, St)]
         self.assertEqual(sum(sizes), 18_000)
         self.assertLessEqual(max(sizes), MESSAGES_MAX)
@@ -131,33 +132,33 @@ class MessageTests(CommandCase):
 
 
 class StoreTests(CommandCase):
-    def store(self, pid: bytes, mode: Mode, *flags: str, **more: Any) -> Storing:
+    def store(self, pid: bytes, mode: StoreMode, *flags: str, **more: Any) -> Storing:
         found = self.run_command(commands.store, [pid], mode, frozenset(flags), **more)
         assert isinstance(found, Storing)
         return found
 
     def test_modes(self) -> None:
         (pid,) = self.append("\\Seen", "work")
-        self.store(pid, Mode.ADD, "\\Flagged")
+        self.store(pid, StoreMode.ADD, "\\Flagged")
         self.assertEqual(self.flags(pid), {"\\Seen", "work", "\\Flagged"})
-        self.store(pid, Mode.REMOVE, "\\Seen", "none")
+        self.store(pid, StoreMode.REMOVE, "\\Seen", "none")
         self.assertEqual(self.flags(pid), {"work", "\\Flagged"})
-        self.store(pid, Mode.REPLACE, "\\Draft")
+        self.store(pid, StoreMode.REPLACE, "\\Draft")
         self.assertEqual(self.flags(pid), {"\\Draft"})
 
     def test_no_change_is_no_operation(self) -> None:
         (pid,) = self.append("\\Seen")
-        self.assertEqual(self.store(pid, Mode.ADD, "\\Seen").changed, ())
+        self.assertEqual(self.store(pid, StoreMode.ADD, "\\Seen").changed, ())
         self.assertEqual(self.ops(), [])
 
     def test_spellings_are_one_keyword(self) -> None:
         """RFC 9051 §9 note 1: a keyword is the same in any case; the spelling stays."""
         (pid,) = self.append("work")
-        self.assertEqual(self.store(pid, Mode.ADD, "Work").changed, ())
+        self.assertEqual(self.store(pid, StoreMode.ADD, "Work").changed, ())
         self.assertEqual(self.flags(pid), {"work"})
-        self.store(pid, Mode.REMOVE, "WORK")
+        self.store(pid, StoreMode.REMOVE, "WORK")
         self.assertEqual(self.flags(pid), set())
-        self.store(pid, Mode.ADD, "Work")
+        self.store(pid, StoreMode.ADD, "Work")
         self.assertEqual(self.flags(pid), {"Work"})
 
     def test_interest(self) -> None:
@@ -168,9 +169,9 @@ class StoreTests(CommandCase):
             ({}, "\\Deleted", False),
             ({"implicit": True}, "\\Seen", False),
         ):
-            self.store(pid, Mode.ADD, flag, **more)
+            self.store(pid, StoreMode.ADD, flag, **more)
             self.assertEqual([op.keep for op in self.ops()], [keep], flag)
-        self.store(pid, Mode.REMOVE, "\\Deleted")
+        self.store(pid, StoreMode.REMOVE, "\\Deleted")
         self.assertEqual([op.keep for op in self.ops()], [True])
 
     def test_unchanged_since(self) -> None:
@@ -179,8 +180,8 @@ class StoreTests(CommandCase):
         view = self.records.get(VIEW, 0)
         assert view is not None
         seen = view.hm
-        self.assertEqual(self.store(pid, Mode.ADD, "a", unchanged_since=seen).changed, (pid,))
-        self.assertEqual(self.store(pid, Mode.ADD, "b", unchanged_since=seen).modified, (pid,))
+        self.assertEqual(self.store(pid, StoreMode.ADD, "a", unchanged_since=seen).changed, (pid,))
+        self.assertEqual(self.store(pid, StoreMode.ADD, "b", unchanged_since=seen).modified, (pid,))
         self.assertEqual(self.flags(pid), {"a"})
 
 

@@ -14,6 +14,7 @@ from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Missing, Transaction
 from pluto_tw.mail.changes import Ended, Exposed, Touched, Vanished
 from pluto_tw.mail.errors import No
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import INBOX, MailboxName
 from pluto_tw.mail.sets import NumberSet
 from tests.support.cluster import START_MS
@@ -194,9 +195,7 @@ class ReceiveTests(ReplicaCase):
         stored, _ = self.replicas[0].command(
             self.records[0],
             self.now(),
-            lambda r, t: commands.store(
-                r, t, result.pids, commands.Mode.ADD, frozenset({"\\Seen"})
-            ),
+            lambda r, t: commands.store(r, t, result.pids, StoreMode.ADD, frozenset({"\\Seen"})),
         )
         self.commit(0, stored)
         tx = self.receive(1, stored.ops)

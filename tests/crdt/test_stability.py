@@ -4,9 +4,9 @@ from itertools import pairwise
 from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.crdt import commands
-from pluto_tw.crdt.commands import Mode
 from pluto_tw.crdt.ops import Message
 from pluto_tw.crdt.records import BOX, CONTEXT, FOLD, HEAD, LOG, PARKED, PLACEMENT
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import INBOX, MailboxName
 from tests.support.cluster import Cluster
 
@@ -110,7 +110,7 @@ class FoldTests(FoldCase):
         self.cluster.cuts.add(frozenset("AB"))
         self.remove(pids)
         self.cluster.command(
-            "B", lambda r, t: commands.store(r, t, pids, Mode.ADD, frozenset({"\\Seen"}))
+            "B", lambda r, t: commands.store(r, t, pids, StoreMode.ADD, frozenset({"\\Seen"}))
         )
         self.rest()
         self.cluster.fold("A")

@@ -206,7 +206,7 @@ class CrdtMailbox:
                 rules,
                 tx,
                 list(named),
-                commands.Mode(mode.value),
+                StoreMode(mode.value),
                 frozenset(map(str, flags)),
                 unchanged_since=since,
             )

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from random import Random
 
 from pluto_tw.crdt import commands
-from pluto_tw.crdt.commands import Mode
 from pluto_tw.crdt.mailboxes import exposed_in, group
 from pluto_tw.crdt.ops import Message
 from pluto_tw.crdt.records import BOX
 from pluto_tw.mail.errors import No
+from pluto_tw.mail.messages import StoreMode
 from pluto_tw.mail.names import MailboxName
 from tests.support.cluster import Cache, Cluster, Site
 
@@ -127,7 +127,7 @@ class History:
 
     def _store(self, site: Site, x: int, y: int, z: int) -> None:
         pids = self._pids(site, x, y)
-        mode = (Mode.ADD, Mode.REMOVE, Mode.REPLACE)[z % 3]
+        mode = (StoreMode.ADD, StoreMode.REMOVE, StoreMode.REPLACE)[z % 3]
         flags = frozenset({FLAGS[(z // 3) % 4]})
         self.cluster.command(
             site.name,
@@ -145,7 +145,7 @@ class History:
             self.cluster.command(site.name, lambda r, t: commands.remove(r, t, pids))
         else:
             self.cluster.command(
-                site.name, lambda r, t: commands.store(r, t, pids, Mode.ADD, flags)
+                site.name, lambda r, t: commands.store(r, t, pids, StoreMode.ADD, flags)
             )
 
     def _expunge(self, site: Site, x: int, y: int, z: int) -> None:
