@@ -9,7 +9,7 @@ PROGRAMS := $(VENV)/programs
 # More arguments for pytest, e.g. `make test PYTEST="tests/mime -x"`.
 PYTEST ?=
 
-.PHONY: test lint format types layers unit docs bench simulate clean
+.PHONY: test lint format types layers unit docs bench simulate simulate-mutants run pki test-public clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := test
 
@@ -61,6 +61,23 @@ simulate: $(INSTALLED)
 	$(call step,simulation,$(BIN)/python -m tests.simulation \
 	    --seeds $(SEEDS) --from $(FROM) --mix $(MIX) --jobs 2)
 
+## simulate-mutants: rules broken on purpose, and which seed of up to 1,000 shows each
+simulate-mutants: $(INSTALLED)
+	$(call step,mutants,$(BIN)/python -m tests.simulation --mutants --seeds 1000 --jobs 2)
+
+## run: two regions on this machine, until Ctrl-C; DEMO_DIR, DEMO_PORT_BASE and DEMO_RESTART count
+run: $(INSTALLED)
+	@exec $(BIN)/pluto demo run
+
+## pki: certificates for the nodes of ./config.toml; `make pki PKI="--config eu.toml --renew"`
+PKI ?=
+pki: $(INSTALLED)
+	@$(BIN)/pluto pki $(PKI)
+
+## test-public: a certificate for mail programs that vouches for itself, in certs/
+test-public: $(INSTALLED)
+	@$(BIN)/pluto test-public
+
 ## clean: removes all that these commands made
 clean:
 	rm -rf $(VENV) .tox build dist docs/_build *.egg-info .coverage .hypothesis
@@ -77,7 +94,7 @@ $(INSTALLED): setup.cfg pyproject.toml
 	    || { test "$$(id -u)" = 0 && apt-get update -q && apt-get install -qy python3-venv; } \
 	    || { echo "Python's venv module is needed: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test,docs,bench]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test,docs,bench,postgres]'
 	@touch $@
 
 # What tests use beside Python. Root gets it; everybody else is told, and tests without it are
@@ -87,4 +104,8 @@ $(PROGRAMS): $(INSTALLED)
 	    || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 	        && apt-get update -q && apt-get install -qy --no-install-recommends isync; } \
 	    || echo "mbsync is missing (apt-get install isync): its tests will be skipped" >&2
+	@command -v pg_ctl >/dev/null || ls /usr/lib/postgresql/*/bin/pg_ctl >/dev/null 2>&1 \
+	    || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	        && apt-get update -q && apt-get install -qy --no-install-recommends postgresql; } \
+	    || echo "PostgreSQL is missing (apt-get install postgresql): its tests will be skipped" >&2
 	@touch $@

@@ -30,6 +30,7 @@ from pluto_tw.account.upload import Received, StoredUpload
 from pluto_tw.account.work import Row, Work
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import No
+from pluto_tw.mime.facts import FACTS_VERSION
 
 #: Space that messages leave to all else. Flags, expunges and the log's own growth need room too:
 #: a disk filled with mail to the last block could not be emptied by its users.
@@ -37,6 +38,10 @@ RESERVED_OCTETS: Final = 64 * 1024 * 1024
 
 #: Chunks deleted by one work: 1 MiB, whose 256 pages SQLite must read and free, some 3 ms.
 CHUNKS_A_SLICE: Final = 16
+
+#: Octets that `Bodies.read` gives at once: two chunks, the upper end of what travels best between
+#: replicas (64-128 KiB).
+READ_OCTETS_MAX: Final = 128 * 1024
 
 #: Bodies looked at in one slice of a sweep.
 BODIES_A_SLICE: Final = 64
@@ -100,6 +105,13 @@ _LAST_CHUNK_OF: Final = "SELECT max(id) FROM chunk WHERE id BETWEEN ? AND ?"
 _UNUSED: Final = "SELECT id, hash FROM body WHERE refs = 0 AND id > ? ORDER BY id LIMIT ?"
 _UPLOADS: Final = "SELECT content FROM upload WHERE content > ? ORDER BY content LIMIT ?"
 _STATE: Final = "SELECT state FROM body WHERE hash = ?"
+_FIND: Final = "SELECT id, size, state FROM body WHERE hash = ?"
+_HERE: Final = """
+    SELECT hash FROM body
+    WHERE state = 0 AND hash IN (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_HASHES: Final = 20
+_ANY_DAMAGED: Final = "SELECT 1 FROM body WHERE state <> 0 AND state = 2 LIMIT 1"
 _UNFIT: Final = """
     SELECT id, hash, size, state FROM body WHERE state <> 0 AND id > ? ORDER BY id LIMIT ?
 """
@@ -119,6 +131,8 @@ class Bodies:
         self._dropping: set[bytes] = set()
         self._sweeping = False
         self._sweep_again = False
+        #: Whether any body may be marked as damaged: so it is from before its mark is queued.
+        self._is_any_damaged = bool(shard.read(_ANY_DAMAGED))
         # What was on its way in when the process before this one ended.
         self.sweep()
 
@@ -155,16 +169,17 @@ class Bodies:
             "content": received.content,
             "chunk": (received.content << CHUNK_BITS) + received.chunks_written,
             "data": received.last_chunk,
-            "version": received.facts.version,
-            "facts": received.encoded_facts,
+            "version": FACTS_VERSION,
+            "facts": received.facts,
         }
-        work.add(_DISPLACE, row)
+        if self._is_any_damaged:
+            work.add(_DISPLACE, row)
         work.add(_OWN, row)
         if received.last_chunk:
             work.add(_LAST_CHUNK, row, len(received.last_chunk))
         if received.chunks_written:
             work.add(_ARRIVED, row)
-        work.add(_FACTS, row, len(received.encoded_facts))
+        work.add(_FACTS, row, len(received.facts))
 
     def refer(self, work: Work, bodies: Sequence[tuple[bytes, int]]) -> None:
         """
@@ -221,7 +236,60 @@ class Bodies:
             (i, h, size, state) for i, h, size, state in self.shard.read(_UNFIT, (after, limit))
         ]
 
+    def here(self, hashes: Sequence[bytes]) -> set[bytes]:
+        """Those of *hashes* whose bodies are here, whole."""
+        found: set[bytes] = set()
+        for at in range(0, len(hashes), _HASHES):
+            some = [*hashes[at : at + _HASHES]]
+            some += some[-1:] * (_HASHES - len(some))
+            found.update(hash for (hash,) in self.shard.read(_HERE, some))
+        return found - self._dropping
+
     # Out.
+
+    async def read(self, hash: bytes, start: int, length: int) -> bytes | None:
+        """
+        At most *length* octets of a body from *start* on; None if it is not here or damaged.
+
+        Parts of a large one are not checked against the hash: who puts them together does that,
+        and `fits` here. At most `READ_OCTETS_MAX`. Raises `ShardFailed`.
+        """
+        assert start >= 0 and 0 <= length <= READ_OCTETS_MAX
+        found = self._find(hash)
+        if found is None:
+            return None
+        end = min(start + length, found.size)
+        try:
+            return b"".join([octets async for octets in found.read(start, max(end - start, 0))])
+        except ShardFailed:
+            raise
+        except No:
+            return None
+
+    async def fits(self, hash: bytes) -> bool:
+        """
+        Whether the body is here and its octets fit the hash; if not, it is marked as damaged.
+
+        Reads all of it. Raises `ShardFailed`.
+        """
+        found = self._find(hash)
+        if found is None:
+            return False
+        try:
+            async for _ in found.read(0, found.size):
+                await self.shard.waiting.pause()
+        except ShardFailed:
+            raise
+        except No:
+            return False
+        return True
+
+    def _find(self, hash: bytes) -> StoredBody | None:
+        """The body with *hash*, if it is here and not known to be damaged."""
+        for number, size, state in self.shard.read(_FIND, (hash,)):
+            if state == WHOLE:
+                return self.body(number, size)
+        return None
 
     def body(self, number: int, size: int) -> StoredBody:
         """The body *number*, which has *size* octets; whether they can be had is told later."""
@@ -230,6 +298,7 @@ class Bodies:
     async def mark(self, number: int, content: int, *, fits: bool) -> None:
         """Notes of a body's octets whether they fit its hash, if they still are its octets."""
         before, after = (DAMAGED, WHOLE) if fits else (WHOLE, DAMAGED)
+        self._is_any_damaged |= not fits
         work = Work()
         work.add(_MARK, (after, number, content, before))
         await self.shard.lane().commit(work)

@@ -16,6 +16,7 @@ from pluto_tw.account.records import StoredRecords
 from pluto_tw.account.saving import Saving
 from pluto_tw.account.site import Ground, Site
 from pluto_tw.account.staging import Staged
+from pluto_tw.account.transfers import Transfer, Way
 from pluto_tw.account.upload import Received
 from pluto_tw.crdt.records import Records
 from pluto_tw.crdt.transaction import Transaction
@@ -51,7 +52,7 @@ class Commits:
 
     def _read(self) -> None:
         self.stored = StoredRecords(
-            self._ground.shard, self._ground.numbers, self._identity, self._site.lowest_slot
+            self._ground.shard, self._ground.numbers, self._identity, self._site.members.lowest_slot
         )
         #: What the next commit holds.
         self.staged = Staged(self.stored)
@@ -90,6 +91,11 @@ class Commits:
     def stage(self, tx: Transaction, received: Sequence[Received] = ()) -> None:
         """Stages the event *tx*, computed on `records`, for whatever commit comes next."""
         self.staged.add(tx, received)
+
+    async def keep(self, way: Way, transfer: Transfer | None) -> None:
+        """Keeps how far a snapshot is, None: none any more; durable then. Raises `ShardFailed`."""
+        self.staged.transfers[way] = transfer
+        await self.settled()
 
     async def settled(self) -> None:
         """Returns when all that is staged is durable. Raises `ShardFailed`."""
@@ -134,6 +140,12 @@ class Commits:
             return
         stored = self.stored
         stored.account = saving.account
+        stored.position = saving.position
+        for way, transfer in staged.transfers.items():
+            if transfer is None:
+                stored.transfers.pop(way, None)
+            else:
+                stored.transfers[way] = transfer
         stored.adopt(staged.records.changed(), staged.tallies, staged.recents, saving.outstanding)
         stored.quota_messages = staged.quota_messages
         stored.quota_octets = staged.quota_octets

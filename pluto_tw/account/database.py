@@ -84,6 +84,7 @@ class FileDatabase:
     def __init__(self, path: Path, identity: Callable[[], bytes], *, may_create: bool) -> None:
         self.name = str(path)
         self._path = path
+        self._directory = os.fspath(path.parent)
         self._identity = identity
         self._may_create = may_create
         self._lock: int | None = None
@@ -133,7 +134,7 @@ class FileDatabase:
             self._lock = None
 
     def free_octets(self) -> int:
-        found = os.statvfs(self._path.parent)
+        found = os.statvfs(self._directory)
         return found.f_bavail * found.f_frsize
 
     def _connect(self, name: str, busy_seconds: float) -> sqlite3.Connection:

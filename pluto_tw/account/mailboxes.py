@@ -135,20 +135,16 @@ class Mailboxes:
         """
         Whether a session may still show the placement *pid*, although it has vanished.
 
-        So it is, too, if it vanished in what is not told yet: then every session shows it.
+        To be asked when nothing is staged: what vanishes there is shown by every session.
         """
         if any(pid in mailbox.pinned for mailbox in self._loaded.values()):
             return True
-        commits = self._commits()
-        if any(pid in staged.records.staged(PLACEMENT) for staged in commits.uncommitted()):
-            return True
-        placement = commits.records.get(PLACEMENT, pid)
-        if placement is None:
+        if not self._ended:
             return False
-        told, box = commits.stored.get(BOX, placement.box), commits.records.get(BOX, placement.box)
-        if told is not None and (box is None or told.era != box.era or told.home != box.home):
-            return True
-        return any(placement.box in mailbox.columns.boxes for mailbox in self._ended)
+        placement = self._commits().stored.get(PLACEMENT, pid)
+        return placement is not None and any(
+            placement.box in mailbox.columns.boxes for mailbox in self._ended
+        )
 
     def keywords(self, key: int) -> dict[str, Flag]:
         """The keywords of a mailbox in their spelling, by `flag_key`; staged ones included."""

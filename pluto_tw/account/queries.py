@@ -9,8 +9,11 @@ What is packed in the columns is `rows.py`'s to say; the first column or two of 
 from typing import Final
 
 ACCOUNT: Final = """
-    SELECT id, vv, heads, sequencer, m, maxv, stable, base, gate, messages, octets
+    SELECT id, position, state, vv, heads, sequencer, m, maxv, stable, base, gate, messages, octets
     FROM account WHERE identity = ?
+"""
+TRANSFERS: Final = """
+    SELECT slot, incoming, header, trailer, cursor, began FROM snapshot WHERE account = ?
 """
 BOXES: Final = """
     SELECT id, bid, name, stamp, dot, v, gen, special_use, bmsq, home_bid, home_gen, era, walk,
@@ -68,9 +71,10 @@ FOLD: Final = """
     SELECT slot, seq, bid, above, pids FROM fold
     WHERE account = ? AND slot = ? AND seq = ? AND bid = ?
 """
+# PARKED is -2.
 FOLDS: Final = """
     SELECT slot, seq, bid, above, pids FROM fold
-    WHERE account = ? AND slot = ? AND seq <= ? ORDER BY seq, bid LIMIT ?
+    WHERE account = ? AND slot = ? AND seq <= ? AND above > -2 ORDER BY seq, bid LIMIT ?
 """
 FOLDS_OF: Final = """
     SELECT slot, seq, bid, above, pids FROM fold WHERE account = ? AND slot = ? AND seq = ?

@@ -103,6 +103,11 @@ class Queue:
         """Whether anything waits."""
         return bool(self._queued)
 
+    @property
+    def octets(self) -> int:
+        """Of all that waits."""
+        return self._octets
+
     def has_place(self, work: Work) -> bool:
         """Whether *work* may be put in."""
         return self._octets + work.octets <= QUEUED_OCTETS_MAX

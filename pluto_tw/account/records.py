@@ -23,8 +23,10 @@ from pluto_tw.account.rows import (
     placement_from,
     vector_of,
 )
+from pluto_tw.account.schema import SERVED
 from pluto_tw.account.shard import Shard
 from pluto_tw.account.tally import NOTHING, Tally
+from pluto_tw.account.transfers import Transfer, Way
 from pluto_tw.crdt.dots import SLOT_BITS, SLOT_MASK, Vector, covers
 from pluto_tw.crdt.pids import birth_of
 from pluto_tw.crdt.provision import first_account, first_box, first_floor
@@ -94,6 +96,12 @@ class StoredRecords:
         self.identity = identity
         #: Its number in the database; 0 before its first commit.
         self.account = 0
+        #: The shard's position of the last commit that changed what is stated to peers; 0: none.
+        self.position = 0
+        #: `SERVED` or `HALTED`.
+        self.state = SERVED
+        #: The snapshots that are on their way.
+        self.transfers: dict[Way, Transfer] = {}
         self.quota_messages = 0
         self.quota_octets = 0
         #: Numbers in the database of boxes, by bid, and of views, by key.
@@ -118,8 +126,11 @@ class StoredRecords:
             self._keep_box(first_box(), NOTHING)
             self._kept[FLOOR.number][INBOX] = first_floor()
             return
-        ((self.account, *scalars, self.quota_messages, self.quota_octets),) = rows
+        ((self.account, self.position, self.state, *scalars),) = rows
+        *scalars, self.quota_messages, self.quota_octets = scalars
         self._kept[ACCOUNT.number][0] = account_from(tuple(scalars))
+        for slot, incoming, *transfer in read(queries.TRANSFERS, (self.account,)):
+            self.transfers[Way(slot, bool(incoming))] = Transfer(*transfer)
         for number, *columns in read(queries.BOXES, (self.account,)):
             box = box_from(tuple(columns[:-6]))
             *counts, words = columns[-6:]

@@ -10,21 +10,28 @@ follow by themselves: claims after a wait, work in slices, folding.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from pluto_tw.account.commits import Commits
 from pluto_tw.account.mailboxes import Mailboxes
+from pluto_tw.account.schema import HALTED, SERVED
 from pluto_tw.account.site import Ground, Site
 from pluto_tw.account.staging import Staged
+from pluto_tw.account.transfers import Way
 from pluto_tw.account.upload import Received
 from pluto_tw.account.waits import Waits
+from pluto_tw.account.work import Work
 from pluto_tw.crdt.commands import uids_of
+from pluto_tw.crdt.dots import Vector, is_below
+from pluto_tw.crdt.members import State, may_leave_out
 from pluto_tw.crdt.ops import Op
 from pluto_tw.crdt.records import FOLD, PEER, Records
 from pluto_tw.crdt.replica import Moment, Replica
 from pluto_tw.crdt.resync import Checkpoint
 from pluto_tw.crdt.rules import Rules
+from pluto_tw.crdt.snapshot import Header, Piece, Trailer, decode_header, decode_trailer
 from pluto_tw.crdt.transaction import Missing, Transaction
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import No
@@ -41,8 +48,20 @@ FOLD_SECONDS: Final = 5.0
 #: finds them and needs no snapshot. At 1,000 operations a day this is 150 KB an account.
 LOG_MARGIN_SECONDS: Final = 24 * 3600.0
 
+#: A snapshot that is not taken within a day is forgotten: as long as it is kept, expunged messages
+#: and their bodies are.
+SNAPSHOT_SECONDS_MAX: Final = 24 * 3600.0
+
 #: What a session still shows is left, and looked at again after this long.
 PINNED_SECONDS: Final = 60.0
+
+#: Forgetting waits for a moment in which nothing is on its way to the disk; one that is written to
+#: without a pause is looked at again after this long, so that waiting costs nothing.
+PAUSE_SECONDS: Final = 1.0
+
+#: What is taken up again after trouble waits at least this long: a disk that is still full would be
+#: asked without a pause by who does not wait for UIDs.
+AGAIN_SECONDS: Final = 0.25
 
 #: How long after folding the log is looked at: pruning can wait, and looking costs.
 PRUNE_SECONDS: Final = 600.0
@@ -50,14 +69,28 @@ PRUNE_SECONDS: Final = 600.0
 #: Nobody waits longer than this for UIDs, also where this replica gives them itself, in slices.
 UIDS_SECONDS_MAX: Final = 20.0
 
-_HALTED: Final = "this account needs its operator"
+_HALTED_TEXT: Final = "this account needs its operator"
+_STATE: Final = "UPDATE account SET state = ? WHERE identity = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """
+    The account *identity* is not served any more. *slot* is the member whose statement has shown
+    *reason*; None: it was found here.
+    """
+
+    identity: bytes
+    reason: str
+    slot: int | None
 
 
 class AccountReplica:
     """
     The account *identity* (16 octets), called *name*, on *ground* at *site*.
 
-    *peers_woken* is called after each commit that made or took operations. Raises `ShardFailed`.
+    *peers_woken* is called after each commit that changed what is stated to peers, *halted* when
+    the account stops being served. Raises `ShardFailed`.
     """
 
     def __init__(
@@ -67,6 +100,7 @@ class AccountReplica:
         identity: bytes,
         name: str,
         peers_woken: Callable[[], None] = lambda: None,
+        halted: Callable[[Halted], None] = lambda halted: None,
     ) -> None:
         self.ground = ground
         self.site = site
@@ -75,30 +109,42 @@ class AccountReplica:
         #: Why it is not served until an operator has looked into it; empty while it is.
         self.halted = ""
         self.peers_woken = peers_woken
+        self._tell_halted = halted
+        #: Removed members that stability does not wait for any more.
+        self._left_out: set[int] = set()
+        #: Of those that it waits for, (removed, other): what the other has stated since.
+        self._stated: dict[tuple[int, int], Vector] = {}
+        #: Commands that were done here and made operations, since it is in memory.
+        self.commands = 0
         self._closed = False
         self._waits = Waits(site.waiting)
         self._timers: dict[str, Callable[[], None]] = {}
         self.mailboxes = Mailboxes(ground, site, lambda: self.commits)
         self.commits = Commits(ground, site, identity, name, self._tell, self._lost)
+        #: Up to where peers were woken; what a commit in doubt turns out to have done is above it.
+        self._position = self.commits.stored.position
         self._begin()
 
     def _begin(self) -> None:
         """Takes up what was left when the account was last in memory."""
         self.rules = Replica(
             self.site.slot,
-            self.site.others,
+            (),
             self.site.rules,
             started=self.site.waiting.seconds(),
-            rank=self.site.rank,
             jitter=self.site.jitter_seconds,
         )
         stored = self.commits.stored
+        if stored.state == HALTED and not self.halted:
+            self.halted = "it was halted before this process began"
+        self.follow_pins()
+        self.follow_members()
         if not stored.exists:
             return
         row = -1
         while row:
             found, row = self.rules.unclaimed(stored, max(row, 0))
-            self._wait_for_claims(found)
+            self._wait_for_claims(found, at_least=AGAIN_SECONDS)
         self._look_again()
         self._later("fold", FOLD_SECONDS, self._fold)
 
@@ -119,6 +165,7 @@ class AccountReplica:
         Raises the `No` of *run*, when all that it was told from is durable; No(UNAVAILABLE).
         """
         tx, result = await self._compute(run)
+        self.commands += bool(tx.ops)
         await self.commits.commit(tx, received)
         # Of a command that named thousands, and changed none of them.
         self.commits.stored.forget()
@@ -136,6 +183,7 @@ class AccountReplica:
         Waits until all of them are exposed, as long as that is worth it; then there are none.
         """
         tx, result = await self._compute(run)
+        self.commands += bool(tx.ops)
         pids = made(result)
         uids = uids_of(tx, pids)
         if all(uids):
@@ -155,6 +203,7 @@ class AccountReplica:
     async def _compute(self, run: Callable[[Rules, Transaction], T]) -> tuple[Transaction, T]:
         await self.ground.shard.room()
         self.require()
+        self._require_member()
         try:
             return self._guarded(lambda records: self.rules.command(records, self.now(), run))
         except No:
@@ -166,8 +215,8 @@ class AccountReplica:
         try:
             return compute(self.commits.records)
         except Missing as missing:
-            self.halted = f"an operation names what is not here: {missing}"
-            raise No(UNAVAILABLE, _HALTED) from missing
+            self.halt(f"an operation names what is not here: {missing}")
+            raise No(UNAVAILABLE, _HALTED_TEXT) from missing
 
     async def receive(self, ops: Sequence[Op], checkpoint: Checkpoint | None) -> Transaction:
         """
@@ -177,12 +226,38 @@ class AccountReplica:
         await self.ground.shard.room()
         self.require()
         tx = self._guarded(lambda records: self.rules.receive(records, self.now(), ops, checkpoint))
+        if checkpoint is not None:
+            self._note_stated(checkpoint)
+            self._note_reached(checkpoint)
         if tx.taken or tx.ops:
             await self.commits.commit(tx)
         elif not tx.is_empty:
             self.commits.stage(tx)
             self._later("fold", FOLD_SECONDS, self._fold)
         return tx
+
+    # Snapshots.
+
+    def stage_load(self, parts: Sequence[Header | Piece | Trailer]) -> None:
+        """As `Replica.load`, for the next commit. Raises No(UNAVAILABLE)."""
+        self.require()
+        self.commits.stage(
+            self._guarded(lambda records: self.rules.load(records, self.now(), parts))
+        )
+
+    async def end_transfer(self, slot: int) -> None:
+        """The snapshot for *slot* has been taken, or was given up. Raises `ShardFailed`."""
+        if Way(slot, incoming=False) in self.commits.stored.transfers:
+            await self.commits.keep(Way(slot, incoming=False), None)
+            self.follow_pins()
+
+    def _note_reached(self, checkpoint: Checkpoint) -> None:
+        """Ends the snapshot for a member that has all of it."""
+        found = self.commits.stored.transfers.get(Way(checkpoint.slot, incoming=False))
+        if found is None or not found.trailer:
+            return
+        if is_below(decode_trailer(found.trailer).vector, checkpoint.vector):
+            self.site.waiting.start(self._quietly(self.end_transfer(checkpoint.slot)))
 
     async def hand_over(self, successor: int) -> None:
         """Makes the slot *successor* the sequencer."""
@@ -192,17 +267,98 @@ class AccountReplica:
     def require(self) -> None:
         """Raises No(UNAVAILABLE) if the account cannot be served; reads it again after trouble."""
         if self.halted:
-            raise No(UNAVAILABLE, _HALTED)
+            raise No(UNAVAILABLE, _HALTED_TEXT)
         if self._closed:
             raise No(UNAVAILABLE, "this account is being closed")
         if not self.commits.is_readable:
             self.commits.read_again()
 
     def require_serving(self) -> None:
-        """As `require`, and raises No(UNAVAILABLE) while the account is copied to this replica."""
+        """As `require`, and raises No(UNAVAILABLE) while clients cannot be served here."""
         self.require()
+        self._require_member()
         if not self.site.rules.serves(self.commits.stored.scalars):
             raise No(UNAVAILABLE, "this account is being copied to this replica")
+
+    def _require_member(self) -> None:
+        if not self.site.members.serves:
+            raise No(UNAVAILABLE, self.site.members.why)
+
+    # What an operator must look into.
+
+    def halt(self, reason: str, slot: int | None = None) -> None:
+        """
+        Serves the account no more, also after a restart, until `resume`.
+
+        *slot*: the member that has shown why.
+        """
+        if self.halted:
+            return
+        self.halted = reason
+        self._cancel_timers()
+        self._tell_halted(Halted(self.identity, reason, slot))
+        self.site.waiting.start(self._quietly(self._set_state(HALTED)))
+
+    async def resume(self) -> None:
+        """The operator has acted: the account is served again. Raises `ShardFailed`."""
+        await self._quietly(self.commits.settled())
+        await self._set_state(SERVED)
+        self.halted = ""
+        self.commits.read_again()
+
+    async def _set_state(self, state: int) -> None:
+        work = Work()
+        work.add(_STATE, (state, self.identity))
+        await self.ground.shard.lane().commit(work)
+        self.commits.stored.state = state
+
+    # Members.
+
+    def follow_members(self) -> None:
+        """Who counts for stability, and who takes over sequencing first, as of now."""
+        members = self.site.members
+        self._left_out &= members.removed
+        self.rules.rank = members.rank
+        self._leave_out()
+        for slot in members.removed:
+            member = members.of_slot(slot)
+            is_forced = member is not None and member.state is State.FORCED
+            if is_forced and self.commits.staged.records.get(PEER, slot) is not None:
+                # What it told may have died with it; of the acknowledgement nothing is lost.
+                records = self.commits.records
+                self.commits.stage(self.rules.forget_peer(records, self.now(), slot))
+
+    def _note_stated(self, checkpoint: Checkpoint) -> None:
+        """What a member has of those that were removed, once it knows that they are."""
+        members = self.site.members
+        counted = members.removed - self._left_out
+        for slot in counted:
+            if checkpoint.slot in members.acknowledged(slot):
+                self._stated[slot, checkpoint.slot] = checkpoint.vector
+        if counted:
+            self._leave_out()
+
+    def _leave_out(self) -> None:
+        """Stability goes on without those removed members that it need not wait for."""
+        members = self.site.members
+        own = self.commits.stored.scalars.vv
+        for slot in members.removed - self._left_out:
+            acknowledged = members.acknowledged(slot)
+            stated = {other: v for (gone, other), v in self._stated.items() if gone == slot}
+            if may_leave_out(slot, members.others, acknowledged, own, stated):
+                self._left_out.add(slot)
+                self._stated = {at: v for at, v in self._stated.items() if at[0] != slot}
+                self._later("fold", FOLD_SECONDS, self._fold)
+        self.rules.members = members.others | (members.removed - self._left_out)
+
+    def follow_pins(self) -> None:
+        """What the snapshots that are sent keep from being folded, as of what is committed."""
+        oldest = self.site.waiting.now() - SNAPSHOT_SECONDS_MAX
+        self.rules.pins = {
+            way.slot: decode_header(transfer.header).stable
+            for way, transfer in self.commits.stored.transfers.items()
+            if not way.incoming and transfer.began >= oldest
+        }
 
     def claim_recent(self, key: int, uid_next: int) -> int:
         """From which UID on messages are `\\Recent` to who asks; then from *uid_next* on."""
@@ -220,7 +376,8 @@ class AccountReplica:
             self.rules.committed(news.transaction, now)
         self.mailboxes.tell(staged)
         transactions = [news.transaction for news in staged.news]
-        if any(tx.ops or tx.taken for tx in transactions):
+        if self.commits.stored.position != self._position:
+            self._position = self.commits.stored.position
             self.peers_woken()
         if self._waits:
             for news in staged.news:
@@ -247,12 +404,12 @@ class AccountReplica:
 
     # What follows by itself.
 
-    def _wait_for_claims(self, pids: Sequence[bytes]) -> None:
+    def _wait_for_claims(self, pids: Sequence[bytes], at_least: float = 0) -> None:
         """Messages made here get provisional claims, unless the sequencer's come in time."""
         if pids:
             self._later(
                 f"claims {pids[0].hex()}",
-                self.site.uid_wait_seconds,
+                max(self.site.uid_wait_seconds, at_least),
                 partial(self._wait_ended, tuple(pids)),
             )
 
@@ -271,7 +428,10 @@ class AccountReplica:
     async def _fold(self) -> None:
         """Folds what is stable, one slice after the other."""
         pinned = self.mailboxes.is_pinned
-        tx = await self._event(lambda records: self.rules.fold(records, self.now(), pinned))
+        tx = await self._at_rest(lambda records: self.rules.fold(records, self.now(), pinned))
+        if tx is None:
+            self._later("fold", PAUSE_SECONDS, self._fold)
+            return
         if tx.more and not tx.is_empty:
             self._later("fold", 0, self._fold)
             return
@@ -281,13 +441,34 @@ class AccountReplica:
 
     async def _prune(self) -> None:
         margin = int(LOG_MARGIN_SECONDS * 1000)
-        tx = await self._event(lambda records: self.rules.prune(records, self.now(), margin))
-        if tx.more and not tx.is_empty:
+        tx = await self._at_rest(lambda records: self.rules.prune(records, self.now(), margin))
+        if tx is None:
+            self._later("prune", PAUSE_SECONDS, self._prune)
+        elif tx.more and not tx.is_empty:
             self._later("prune", 0, self._prune)
+
+    async def _at_rest(self, compute: Callable[[Records], Transaction]) -> Transaction | None:
+        """
+        As `_event`, on what is committed, with nothing staged above it; None if there is always
+        something.
+
+        What vanishes in what is staged is still shown by sessions, or will be, and would be gone
+        with the same commit; and a snapshot, or a member, may have come meanwhile.
+        """
+        await self.ground.shard.room()
+        self.require()
+        await self.commits.settled()
+        if not self.commits.is_idle:
+            return None
+        self.follow_pins()
+        return await self._commit(compute)
 
     async def _event(self, compute: Callable[[Records], Transaction]) -> Transaction:
         """An event that nobody waits for; when it is durable."""
         await self.ground.shard.room()
+        return await self._commit(compute)
+
+    async def _commit(self, compute: Callable[[Records], Transaction]) -> Transaction:
         self.require()
         tx = self._guarded(compute)
         await self.commits.commit(tx)
@@ -329,7 +510,8 @@ class AccountReplica:
     def is_idle(self) -> bool:
         """Whether it can be closed with nothing lost: nobody has it open, nothing is to be done."""
         names = self._timers.keys() - {"fold", "prune"}
-        return not self.mailboxes.in_use and self.commits.is_idle and not names
+        halting = bool(self.halted) and self.commits.stored.state != HALTED
+        return not (self.mailboxes.in_use or names or halting) and self.commits.is_idle
 
     async def rest(self) -> None:
         """Nobody has it open: commits what was left for the next commit."""

@@ -83,6 +83,11 @@ _PLACEMENT: Final = """
     WHERE box = ? AND id = ?
 """
 _DROP_PLACEMENT: Final = "DELETE FROM placement WHERE box = ? AND id = ?"
+_TRANSFER: Final = """
+    INSERT OR REPLACE INTO snapshot (account, slot, incoming, header, trailer, cursor, began)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+_DROP_TRANSFER: Final = "DELETE FROM snapshot WHERE account = ? AND slot = ? AND incoming = ?"
 _VANISHED: Final = "INSERT OR REPLACE INTO vanished (view, msq, low, high) VALUES (?, ?, ?, ?)"
 _TRIM_FLOOR: Final = """
     UPDATE view SET vanished_floor = max(vanished_floor, coalesce((
@@ -117,6 +122,11 @@ class Saving:
         self._work = Work()
         #: The number of the account, which may be a new one.
         self.account = stored.account or numbers.next_account()
+        #: Its position: a new one if peers are to hear of this.
+        self.position = stored.position
+        before, after = stored.scalars, staged.records.account()
+        if (after.m, after.gate) != (before.m, before.gate):
+            self.position = numbers.next_position()
         #: Whether references to bodies were dropped: then `Bodies.sweep` has something to do.
         self.drops_bodies = False
         #: How many placements are pending more than before.
@@ -133,6 +143,7 @@ class Saving:
         )
         self._save_vanished()
         self._drop_views_and_boxes()
+        self._save_transfers()
         return self._work
 
     def _drop_views_and_boxes(self) -> None:
@@ -145,6 +156,15 @@ class Saving:
         boxes = [(number,) for bid in bids if (number := stored.box_numbers.get(bid))]
         self._work.add_rows(_DROP_BOX, boxes)
 
+    def _save_transfers(self) -> None:
+        for way, transfer in self._staged.transfers.items():
+            key = (self.account, way.slot, int(way.incoming))
+            if transfer is None:
+                self._work.add(_DROP_TRANSFER, key)
+            else:
+                row = (transfer.header, transfer.trailer, transfer.cursor, transfer.began)
+                self._work.add(_TRANSFER, (*key, *row))
+
     # The account, its boxes and views.
 
     def _save_account(self) -> None:
@@ -153,7 +173,7 @@ class Saving:
             *account_state(records.account()),
             self._staged.quota_messages,
             self._staged.quota_octets,
-            self._numbers.next_position(),
+            self.position,
         )
         if self._stored.exists:
             self._work.add(_ACCOUNT, (*state, self.account))

@@ -71,6 +71,13 @@ _BODIES: Final = (
         data        BLOB NOT NULL
     ) STRICT
     """,
+    """
+    CREATE TABLE progress (
+        slot        INTEGER PRIMARY KEY CHECK (slot BETWEEN 0 AND 31),
+        position    INTEGER NOT NULL CHECK (position >= 0),
+        stated      BLOB NOT NULL
+    ) STRICT
+    """,
 )
 
 _ACCOUNTS: Final = (
@@ -80,7 +87,7 @@ _ACCOUNTS: Final = (
         name        TEXT NOT NULL UNIQUE,
         identity    BLOB NOT NULL UNIQUE CHECK (length(identity) = 16),
         slot        INTEGER NOT NULL CHECK (slot BETWEEN 0 AND 31),
-        state       INTEGER NOT NULL DEFAULT 0,
+        state       INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 1),
         position    INTEGER NOT NULL DEFAULT 0,
         vv          BLOB NOT NULL,
         heads       BLOB NOT NULL,
@@ -290,9 +297,10 @@ _ACCOUNTS: Final = (
         account     INTEGER NOT NULL REFERENCES account,
         slot        INTEGER NOT NULL CHECK (slot BETWEEN 0 AND 31),
         incoming    INTEGER NOT NULL CHECK (incoming IN (0, 1)),
-        started     BLOB NOT NULL,
-        ended       BLOB,
+        header      BLOB NOT NULL,
+        trailer     BLOB NOT NULL,
         cursor      BLOB NOT NULL,
+        began       INTEGER NOT NULL,
         PRIMARY KEY (account, slot, incoming)
     ) STRICT, WITHOUT ROWID
     """,
@@ -302,6 +310,10 @@ _ACCOUNTS: Final = (
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = ((*_BODIES, *_ACCOUNTS),)
 
 SCHEMA_VERSION: Final = len(MIGRATIONS)
+
+#: `account.state`: it is served; it is not until an operator has looked into it.
+SERVED: Final = 0
+HALTED: Final = 1
 
 #: The one table that is as large as all mail: a hash stands behind each of its rows.
 CHECKED_BY_HASH: Final = "chunk"

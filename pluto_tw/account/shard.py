@@ -125,6 +125,11 @@ class Shard:
         finally:
             self._database.finish()
 
+    @property
+    def queued_octets(self) -> int:
+        """What waits for the next transaction."""
+        return self._queue.octets
+
     # Writing.
 
     def lane(self) -> Lane:

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+from pluto_tw.account.arrivals import Arrivals
 from pluto_tw.account.bodies import Bodies
 from pluto_tw.account.cache import IdleCache
 from pluto_tw.account.facts import KeptFacts
 from pluto_tw.account.log import CHANGES_MAX
+from pluto_tw.account.members import Members
 from pluto_tw.account.numbers import Numbers
+from pluto_tw.account.positions import Positions
 from pluto_tw.account.shard import Shard
 from pluto_tw.crdt.clock import next_stamp
 from pluto_tw.crdt.rules import Rules
@@ -45,31 +48,26 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Site:
     """
-    The replica that this node is: its slot, those of the other members of its subnet, and *heard*,
-    which tells the slots whose nodes were heard within three heartbeats. *idle* is what all its
-    accounts keep in memory for later.
+    The replica that this node is, among the *members* of its subnet, and *heard*, which tells the
+    slots whose nodes were heard within three heartbeats. *idle* is what all its accounts keep in
+    memory for later.
     """
 
-    slot: int
+    members: Members
     waiting: Waiting
-    others: frozenset[int] = frozenset()
     heard: Callable[[], frozenset[int]] = frozenset
     uid_wait_seconds: float = UID_WAIT_SECONDS
     #: Added to the patience with a silent sequencer: two replicas of one rank never act at once.
     jitter_seconds: float = 0.0
     limits: Limits = Limits()
     idle: IdleCache = field(default_factory=IdleCache)
+    #: With `Members.replica_ids`, where replicas have ids.
     rules: Rules = Rules()  # noqa: RUF009
 
     @property
-    def lowest_slot(self) -> int:
-        """The first sequencer of a new account."""
-        return min({self.slot, *self.others})
-
-    @property
-    def rank(self) -> int:
-        """How many members take the sequencing over before this one does."""
-        return sum(other < self.slot for other in self.others)
+    def slot(self) -> int:
+        """The slot of this replica."""
+        return self.members.slot
 
     @property
     def first_modseq(self) -> int:
@@ -89,3 +87,5 @@ class Ground:
         self.bodies = Bodies(shard)
         self.facts = KeptFacts(self.bodies)
         self.numbers = Numbers(shard)
+        self.positions = Positions(shard)
+        self.arrivals = Arrivals(self.bodies)

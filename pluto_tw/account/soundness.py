@@ -37,8 +37,8 @@ CHECKPOINT_PAGES: Final = 4000
 #: The log's file is cut back to this after a burst.
 LOG_OCTETS_KEPT: Final = 64 * 1024 * 1024
 
-#: STRICT tables came with 3.37 (2021), RETURNING and much else before.
-SQLITE_OLDEST: Final = (3, 37, 0)
+#: STRICT tables came with 3.37 (2021); JSON functions are in every build from 3.38 on (2022).
+SQLITE_OLDEST: Final = (3, 38, 0)
 
 _COMMON: Final = (
     # Mapped memory turns a disk's I/O error into a signal that kills the process, all accounts.

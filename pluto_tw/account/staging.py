@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from pluto_tw.account.records import StoredRecords
 from pluto_tw.account.tally import Tally, count
+from pluto_tw.account.transfers import Transfer, Way
 from pluto_tw.account.upload import Received
 from pluto_tw.crdt.predicates import is_exposed
 from pluto_tw.crdt.records import BOX, PLACEMENT, TABLES, Placement, Records, Table
@@ -67,6 +68,8 @@ class Staged:
         self.tallies: dict[int, Tally] = {}
         #: By key, as `StoredRecords.recents`.
         self.recents: dict[int, int] = {}
+        #: Snapshots on their way, as they are then; None: no longer.
+        self.transfers: dict[Way, Transfer | None] = {}
         #: Bodies that came with messages appended here.
         self.received: list[Received] = []
         self.news: list[News] = []
@@ -78,7 +81,9 @@ class Staged:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to commit."""
-        return self.records.is_empty and not self.recents and not self.received
+        return (
+            self.records.is_empty and not self.recents and not self.received and not self.transfers
+        )
 
     def tally(self, bid: int) -> Tally:
         """The counts of a box, all that is staged included."""

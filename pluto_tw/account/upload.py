@@ -10,16 +10,16 @@ The hash is BLAKE2b with 32 octets and nothing else, as `b2sum -l 256` computes 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Final
+
+from msgspec import Struct
 
 from pluto_tw.account.schema import CHUNK_BITS, CHUNK_OCTETS
 from pluto_tw.account.shard import Shard
 from pluto_tw.account.work import Work
 from pluto_tw.mail.waiting import Promise
 from pluto_tw.mime import facts as mime_facts
-from pluto_tw.mime.facts import Facts
 from pluto_tw.mime.scanner import Scanner
 
 HASH_OCTETS: Final = 32
@@ -37,8 +37,7 @@ def new_digest() -> blake2b:
     return blake2b(digest_size=HASH_OCTETS)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(Struct, frozen=True, gc=False):
     """
     A body all of whose octets have come, and that nobody refers to.
 
@@ -48,8 +47,8 @@ class Received:
 
     hash: bytes
     size: int
-    facts: Facts
-    encoded_facts: bytes
+    #: `pluto_tw.mime.facts.encode`, of today's version.
+    facts: bytes
     content: int
     chunks_written: int
     last_chunk: bytes
@@ -80,7 +79,8 @@ class StoredUpload:
         self._digest = new_digest()
         self._scanner = Scanner()
         self._octets = 0
-        self._tail = bytearray()
+        #: What is not a chunk yet: as it came, if it came in one piece as most messages do.
+        self._tail: bytes | bytearray = b""
         self._chunks = 0
         self._in_flight = 0
         self._error: Exception | None = None
@@ -98,7 +98,7 @@ class StoredUpload:
         assert self._size is None or self._octets <= self._size, "more octets than were announced"
         self._digest.update(chunk)
         self._scanner.feed(chunk)
-        self._tail += chunk
+        self._keep(chunk)
         # Of a body of whole chunks the last stays here too: `Bodies.link` writes it.
         while len(self._tail) > CHUNK_OCTETS:
             await self._shard.room()
@@ -106,16 +106,31 @@ class StoredUpload:
             if not self._tail:
                 # It was abandoned meanwhile.
                 return
-            octets = bytes(self._tail[:CHUNK_OCTETS])
-            del self._tail[:CHUNK_OCTETS]
-            self._send(octets)
+            self._send(self._cut())
+
+    def _keep(self, chunk: bytes) -> None:
+        """Adds *chunk* to the tail."""
+        if not self._tail:
+            self._tail = chunk
+            return
+        if isinstance(self._tail, bytes):
+            self._tail = bytearray(self._tail)
+        self._tail += chunk
+
+    def _cut(self) -> bytes:
+        """Takes a chunk off the tail, which is longer."""
+        tail = self._tail if isinstance(self._tail, bytearray) else bytearray(self._tail)
+        octets = bytes(tail[:CHUNK_OCTETS])
+        del tail[:CHUNK_OCTETS]
+        self._tail = tail
+        return octets
 
     def abandon(self) -> None:
         """Forgets it; harmless after the message was appended, and more than once."""
         if self._abandoned:
             return
         self._abandoned = True
-        self._tail.clear()
+        self._tail = b""
         if self._chunks and not self._in_flight:
             self._forget(self._content)
 
@@ -127,12 +142,10 @@ class StoredUpload:
         """
         assert self._size in (None, self._octets), f"{self._octets} octets of {self._size}"
         await self._wait_below(1)
-        facts = self._scanner.finish()
         return Received(
             self._digest.digest(),
             self._octets,
-            facts,
-            mime_facts.encode(facts),
+            mime_facts.encode(self._scanner.finish()),
             self._content,
             self._chunks,
             bytes(self._tail),

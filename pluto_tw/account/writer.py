@@ -3,9 +3,11 @@
 The side of a shard that is on the writer's thread: it runs prepared SQL and nothing else.
 
 Many works go into one transaction, so that one sync of the disk serves them all. Works that build
-on each other are a *lane*: each lane has a savepoint, and one that fails takes back its own lane
-and no other. What fails beyond a lane is told as a `Trouble`; nothing of the transaction is
-committed then, as far as can be known, and its users must read again what they rely on.
+on each other are a *lane*, and one that fails takes back its own lane and no other. That needs a
+savepoint for each lane, before whose end SQLite copies every page that the lane changes; but our
+statements do not fail. So a transaction is done without savepoints, and once more with them if one
+of its statements did. What fails beyond a lane is told as a `Trouble`; nothing of the transaction
+is committed then, as far as can be known, and its users must read again what they rely on.
 """
 
 import sqlite3
@@ -69,10 +71,10 @@ class Writer:
         refused: dict[int, Exception] = {}
         try:
             connection.execute("BEGIN IMMEDIATE")
-            for index, works in enumerate(lanes):
-                error = _do(connection, works)
-                if error is not None:
-                    refused[index] = error
+            if not _do_all(connection, lanes):
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN IMMEDIATE")
+                refused = _do_apart(connection, lanes)
         except sqlite3.Error as error:
             return self._taken_back(error)
         try:
@@ -98,26 +100,52 @@ class Writer:
         return Outcome({}, trouble_of(error) or Trouble.BROKEN, error)
 
 
-def _do(connection: sqlite3.Connection, works: Sequence[Work]) -> Exception | None:
+def _do_all(connection: sqlite3.Connection, lanes: Sequence[Sequence[Work]]) -> bool:
     """
-    Does a lane's *works*, or takes them all back and returns what was wrong with them.
+    Does the works of all *lanes*; False if a statement of one of them is wrong.
 
-    Raises `sqlite3.Error` if it is not the lane that is wrong.
+    Raises `sqlite3.Error` if it is not a lane that is wrong.
     """
-    connection.execute("SAVEPOINT lane")
-    refused: Exception | None = None
     try:
-        for work in works:
-            for sql, rows in work.statements:
-                if len(rows) == 1:
-                    connection.execute(sql, rows[0])
-                else:
-                    connection.executemany(sql, rows)
+        for works in lanes:
+            _do(connection, works)
     except _OF_THE_LANE as error:
-        # Some errors end the whole transaction, whatever their code says.
-        if trouble_of(error) is not None or not connection.in_transaction:
-            raise
-        connection.execute("ROLLBACK TO lane")
-        refused = error
-    connection.execute("RELEASE lane")
+        _require_of_the_lane(connection, error)
+        return False
+    return True
+
+
+def _do_apart(
+    connection: sqlite3.Connection, lanes: Sequence[Sequence[Work]]
+) -> dict[int, Exception]:
+    """
+    Does the works of all *lanes* but of those that are wrong, and what was wrong with them.
+
+    Raises `sqlite3.Error` if it is not a lane that is wrong.
+    """
+    refused: dict[int, Exception] = {}
+    for index, works in enumerate(lanes):
+        connection.execute("SAVEPOINT lane")
+        try:
+            _do(connection, works)
+        except _OF_THE_LANE as error:
+            _require_of_the_lane(connection, error)
+            connection.execute("ROLLBACK TO lane")
+            refused[index] = error
+        connection.execute("RELEASE lane")
     return refused
+
+
+def _do(connection: sqlite3.Connection, works: Sequence[Work]) -> None:
+    for work in works:
+        for sql, rows in work.statements:
+            if len(rows) == 1:
+                connection.execute(sql, rows[0])
+            else:
+                connection.executemany(sql, rows)
+
+
+def _require_of_the_lane(connection: sqlite3.Connection, error: Exception) -> None:
+    """Raises *error* if it is no lane's: some end the whole transaction, whatever they are."""
+    if trouble_of(error) is not None or not connection.in_transaction:
+        raise error

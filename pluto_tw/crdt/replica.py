@@ -98,8 +98,10 @@ class Replica:
         self.rules = rules or Rules()
         #: What was stable when a snapshot began, for each slot that takes one: `stability.fold`.
         self.pins: dict[int, Vector] = {}
+        #: How many members take the sequencing over before this one does.
+        self.rank = slot if rank is None else rank
         self._started = started
-        self._patience = TAKE_OVER_SECONDS * (1 + (slot if rank is None else rank) / 2) + jitter
+        self._jitter = jitter
         self._announced: dict[int, tuple[Vector, float]] = {}
         self._since: dict[bytes, float] = {}
         self._waiting: set[bytes] = set()
@@ -211,13 +213,22 @@ class Replica:
         return tx
 
     def fold(
-        self, records: Records, now: Moment, pinned: Callable[[bytes], bool] = lambda pid: False
+        self,
+        records: Records,
+        now: Moment,
+        pinned: Callable[[bytes], bool] = lambda pid: False,
+        limit: int = stability.FOLD_MAX,
     ) -> Transaction:
-        """Folds a slice of what has become stable; see `stability.fold`."""
+        """
+        Folds a slice of what has become stable; see `stability.fold`.
+
+        Where sessions show messages, *records* are the committed ones, with nothing staged above
+        them: what vanishes in what is staged is still shown, and would be gone with it.
+        """
         tx = self._begin(records, now)
         if tx.account().gate is None:
             self._note_stable(tx)
-            stability.fold(tx, self.pins.values(), pinned)
+            stability.fold(tx, self.pins.values(), pinned, limit)
         return tx
 
     def prune(self, records: Records, now: Moment, margin_ms: int) -> Transaction:
@@ -380,7 +391,7 @@ class Replica:
         tx.stage_folds()
 
     def _situation(self, account: AccountRecord, now: Moment) -> Situation:
-        holder = account.sequencer & SLOT_MASK == self.slot
+        holder = self.rules.sequences(account.sequencer, self.slot)
         deferring = False
         if holder and self.members:
             recent = [
@@ -431,7 +442,8 @@ class Replica:
     def _is_take_over_due(self, account: AccountRecord, now: Moment) -> bool:
         if account.sequencer & SLOT_MASK == self.slot or not self._since:
             return False
-        return now.seconds - next(iter(self._since.values())) >= self._patience
+        patience = TAKE_OVER_SECONDS * (1 + self.rank / 2) + self._jitter
+        return now.seconds - next(iter(self._since.values())) >= patience
 
     def _note_stable(self, tx: Transaction) -> None:
         stability.note_stable(tx, self.members)

@@ -101,6 +101,15 @@ class Rules:
         """
         return True
 
+    def sequences(self, sequencer: int, slot: int) -> bool:
+        """
+        Whether *slot* gives final UIDs: if the account's *sequencer*, in its low bits, names it.
+
+        If every replica did for what is late at it, each would push away what the others gave, for
+        as long as anybody writes.
+        """
+        return sequencer & SLOT_MASK == slot
+
     def defers(self, vv: Vector, announced: Iterable[Vector]) -> bool:
         """
         Whether the sequencer leaves messages that have a claim alone for now: while it knows of

@@ -72,12 +72,12 @@ def fold(
     session still shows them.
     """
     stable = meet([tx.account().stable, *pins])
-    for found in tx.folds(stable, limit):
+    # One more than can be done: each costs at least one.
+    for found in tx.folds(stable, limit + 1):
         if limit <= 0:
             tx.more = True
             return
-        if found.row != PARKED:
-            limit -= _fold(tx, stable, found, pinned, limit)
+        limit -= _fold(tx, stable, found, pinned, limit)
 
 
 def _fold(

@@ -4,7 +4,8 @@ What a session can be told of its mailbox: the entries of a mailbox's log.
 
 A mailbox keeps one ordered log for all its sessions; each session remembers how far it has
 been told. A session's view is always a prefix of the exposures and vanishings of this log, in its
-order; touches of messages that the session already shows may overtake.
+order; touches of messages that the session already shows may overtake
+(docs/decisions/0019-flags-ahead-of-highestmodseq.md).
 
 Mod-sequences in a log never fall, and that of a vanishing is above those of all entries before it:
 a session may have to stop there, and what it was told as HIGHESTMODSEQ must not cover it. So what

@@ -7,6 +7,9 @@ so they must not follow later changes of the configuration. `docs/spec/identity.
 
 A file that is not *complete* is that of a first start that did not come to its end: the databases
 may not exist yet. Once it is complete, a missing database is an accident, and is refused.
+
+A replica that joins an existing subnet has no slot before all its members know it (`joining`,
+`admitted`), and serves nobody before it has *joined*: before all mail is here.
 """
 
 import json
@@ -28,6 +31,14 @@ class IdentityRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """The slot of a member, and its replica id in hexadecimal; empty until it was met."""
+
+    slot: int
+    replica: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """A replica, as it was named at its first start."""
 
@@ -36,15 +47,35 @@ class Identity:
     #: 16 random octets in hexadecimal.
     replica: str
     subnet: str
-    slot: int
+    #: None: it was not admitted yet.
+    slot: int | None
     shards: int
-    #: The slots of all members of the subnet, by name.
-    members: Mapping[str, int]
+    #: The members of the subnet, by name, from which the subnet's own account goes on.
+    members: Mapping[str, Member]
     complete: bool
+    #: Whether all that there was when it was admitted is here; a founding member has always joined.
+    joined: bool = True
 
     def completed(self) -> "Identity":
         """The same, after all that belongs to it was made."""
         return replace(self, complete=True)
+
+    def admitted(self, slot: int, members: Mapping[str, Member]) -> "Identity":
+        """The same, with the slot that it was given; *members* are all that there are."""
+        own = Member(slot, self.replica)
+        return replace(self, slot=slot, members={**members, self.name: own}, joined=False)
+
+    def having_joined(self) -> "Identity":
+        """The same, after all mail has come."""
+        return replace(self, joined=True)
+
+    def knowing(self, slot: int, replica: str) -> "Identity":
+        """The same, now that the id of the member with *slot* is known."""
+        members = {
+            name: Member(slot, replica) if member.slot == slot else member
+            for name, member in self.members.items()
+        }
+        return replace(self, members=members)
 
     def check(self, name: str, subnet: str) -> list[str]:
         """What in a configuration is not of this identity."""
@@ -68,9 +99,18 @@ def found(
 
     Slots are the places of the names in their order, so that all members find the same ones.
     """
-    members = {member: slot for slot, member in enumerate(sorted({name, *peers}))}
     replica = random(REPLICA_OCTETS).hex()
-    return Identity(name, replica, subnet, members[name], shards, members, complete=False)
+    members = {
+        member: Member(slot, replica if member == name else "")
+        for slot, member in enumerate(sorted({name, *peers}))
+    }
+    return Identity(name, replica, subnet, members[name].slot, shards, members, complete=False)
+
+
+def joining(name: str, subnet: str, shards: int, random: Callable[[int], bytes]) -> Identity:
+    """A new identity of who asks to be admitted to a subnet that exists, by octets of *random*."""
+    replica = random(REPLICA_OCTETS).hex()
+    return Identity(name, replica, subnet, None, shards, {}, complete=False, joined=False)
 
 
 def read(path: Path) -> Identity | None:
@@ -121,14 +161,21 @@ def decode(octets: bytes) -> Identity:
         _of(str, content["name"]),
         _of(str, content["replica"]),
         _of(str, content["subnet"]),
-        _of(int, content["slot"]),
+        None if content["slot"] is None else _of(int, content["slot"]),
         _of(int, content["shards"]),
-        {_of(str, name): _of(int, slot) for name, slot in content["members"].items()},
+        {
+            _of(str, name): Member(_of(int, member["slot"]), _of(str, member["replica"]))
+            for name, member in content["members"].items()
+        },
         _of(bool, content["complete"]),
+        _of(bool, content["joined"]),
     )
-    if len(bytes.fromhex(identity.replica)) != REPLICA_OCTETS:
-        raise ValueError("a replica's id has 16 octets")
-    if identity.members.get(identity.name) != identity.slot or identity.shards < 1:
+    for replica in (identity.replica, *(m.replica for m in identity.members.values())):
+        if replica and len(bytes.fromhex(replica)) != REPLICA_OCTETS:
+            raise ValueError("a replica's id has 16 octets")
+    own = identity.members.get(identity.name)
+    wanted = None if identity.slot is None else Member(identity.slot, identity.replica)
+    if own != wanted or not identity.replica or identity.shards < 1:
         raise ValueError("slot and members do not fit")
     return identity
 

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from pluto_tw.account.database import Database, MemoryDatabase
+from pluto_tw.account.members import Members
 from pluto_tw.account.shard import Shard
 from pluto_tw.account.site import Ground, Limits, Site
 from pluto_tw.account.store import Store
@@ -84,7 +85,7 @@ def site_of(
     heard: Callable[[], frozenset[int]] = frozenset,
 ) -> Site:
     """A site on the test's *clock*."""
-    return Site(slot, MortalWaiting(clock), frozenset(others), heard, limits=limits)
+    return Site(Members.fixed(slot, others), MortalWaiting(clock), heard, limits=limits)
 
 
 def in_memory(clock: Clock, limits: Limits = ANY_LIMITS) -> Node:

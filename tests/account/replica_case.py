@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.account.account import AccountSession
 from pluto_tw.account.database import MemoryDatabase
-from pluto_tw.account.exchange import digest
+from pluto_tw.account.digests import digest
 from pluto_tw.account.opened import OpenedMailbox
 from pluto_tw.account.site import Limits
 from pluto_tw.mail.flags import flag_set

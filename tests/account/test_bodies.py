@@ -115,7 +115,7 @@ class LinkTests(BodiesTestCase):
         number = self.stored(SMALL)
         ((body, data),) = self.rows("SELECT body, data FROM facts")
         self.assertEqual(body, number)
-        self.assertEqual(data, self.received(SMALL).encoded_facts)
+        self.assertEqual(data, self.received(SMALL).facts)
 
 
 class UploadTests(BodiesTestCase):

@@ -22,8 +22,18 @@ from pluto_tw.account.exchange import checkpoint
 from pluto_tw.account.records import REMEMBERED_MAX, StoredRecords
 from pluto_tw.account.staging import Staged
 from pluto_tw.crdt.codec import decode_op
-from pluto_tw.crdt.dots import SLOT_BITS, seq_of
-from pluto_tw.crdt.records import BOX, FOLD, LOG, PLACEMENT, TABLES, Box, Records, Table
+from pluto_tw.crdt.dots import SEQ_MAX, SLOT_BITS, seq_of
+from pluto_tw.crdt.records import (
+    BOX,
+    FOLD,
+    LOG,
+    PARKED,
+    PLACEMENT,
+    TABLES,
+    Box,
+    Records,
+    Table,
+)
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import flag_set
 from pluto_tw.mail.messages import NewMessage, StoreMode
@@ -286,6 +296,25 @@ class RecordsTests(SynchronousTestCase):
             )
         self.assertEqual([*stored.metas_after(-2, "", 5)], [*memory.metas_after(-2, "", 5)])
         self.assertEqual([*stored.members()], [*memory.members()])
+
+
+class FoldsTests(SynchronousTestCase):
+    def test_parked_folds_are_passed_over(self) -> None:
+        """Any number of RENAMEs that wait for a DELETE hide nothing behind them."""
+        site = Site(Clock(), 0)
+        self.addCleanup(site.database.destroy)
+        site.create(Step("create", 0, 1, 1))
+        for number in range(6):
+            site.rename(Step("rename", 0, 1 + 2 * (number % 2), 3 - 2 * (number % 2)))
+        stored, connection = site.account.commits.stored, site.database.connection
+        everything = (SEQ_MAX,)
+        folds = stored.folds(everything, 1000)
+        self.assertGreater(len(folds), 3)
+        for fold in folds[:-1]:
+            connection.execute(
+                "UPDATE fold SET above = ? WHERE seq = ?", (PARKED, fold.dot >> SLOT_BITS)
+            )
+        self.assertEqual([*stored.folds(everything, 1)], [folds[-1]])
 
 
 class PrefetchTests(SynchronousTestCase):

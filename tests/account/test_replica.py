@@ -10,6 +10,7 @@ from pluto_tw.account.opened import OpenedMailbox
 from pluto_tw.account.replica import (
     FOLD_SECONDS,
     LOG_MARGIN_SECONDS,
+    PAUSE_SECONDS,
     PINNED_SECONDS,
     PRUNE_SECONDS,
 )
@@ -22,6 +23,7 @@ from pluto_tw.mail.sets import NumberSet
 from tests.account.accounts import Node, site_of
 from tests.account.case import copy
 from tests.account.replica_case import ALL, WORK, ReplicaCase
+from tests.account.test_shard import BreakingDatabase
 from tests.support.hop import HeldHop
 
 
@@ -121,6 +123,28 @@ class RestartTests(ReplicaCase):
         self.assertEqual(self.rows("PRAGMA integrity_check"), [("ok",)])
 
 
+class DoubtTests(ReplicaCase):
+    """A COMMIT of which nobody knows whether it was done, and which was."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.breaking = BreakingDatabase(True)
+        self.addCleanup(self.breaking.destroy)
+        self.node = Node(self.breaking, site_of(self.clock))
+        self.login()
+
+    def test_peers_are_woken(self) -> None:
+        """Else they would hear of it only when something else happens to the account."""
+        woken: list[int] = []
+        self.account.peers_woken = lambda: woken.append(1)
+        creating = self.begun(self.session.create(WORK, frozenset()))
+        self.failureResultOf(creating, No)
+        self.now(self.session.mailboxes())
+        found = self.breaking.connection.execute("SELECT name FROM box ORDER BY name").fetchall()
+        self.assertEqual(found, [("INBOX",), ("Work",)])
+        self.assertEqual(woken, [1])
+
+
 class FileTests(ReplicaCase):
     """The same on a disk."""
 
@@ -208,6 +232,50 @@ class FoldTests(ReplicaCase):
         hop.finish()
         self.assertEqual(self.successResultOf(reading)[0].size, 5)
         self.assertEqual(self.rows("SELECT count(*) FROM message"), [(1,)])
+
+    def test_fold_waits_for_the_commit_in_flight(self) -> None:
+        """Folding is computed on what is committed, with nothing staged above it."""
+        uid = self.append(b"first")
+        self.store(self.open(), "\\Deleted")
+        hop = HeldHop()
+        self.addCleanup(hop.finish)
+        self.crash(hop)
+        opening = self.begun(self.session.open(INBOX, False, lambda: None))
+        hop.finish()
+        opened = self.successResultOf(opening)
+        expunging = self.begun(opened.expunge(ALL))
+        self.clock.advance(FOLD_SECONDS)
+        self.assertTrue(self.account.commits.staged.is_empty, "the fold is not staged behind it")
+        self.assertEqual(hop.given, 1)
+        opened.close()
+        hop.finish()
+        self.successResultOf(expunging)
+        self.clock.advance(FOLD_SECONDS)
+        hop.finish()
+        self.assertEqual(self.rows("SELECT count(*) FROM message"), [(0,)], "nobody shows it")
+        self.assertEqual(uid, 1)
+
+    def test_fold_comes_when_the_account_rests(self) -> None:
+        """One that is written to without a pause is folded as soon as there is one."""
+        uid = self.append(b"first")
+        opened = self.open()
+        self.expunge(opened, uid)
+        opened.close()
+        hop = HeldHop()
+        self.addCleanup(hop.finish)
+        self.crash(hop)
+        before = self.begun(self.session.subscribe(WORK, True))
+        for number in range(6):
+            self.clock.advance(FOLD_SECONDS)
+            after = self.begun(self.session.subscribe(WORK, number % 2 == 1))
+            hop.step()
+            self.successResultOf(before)
+            self.assertEqual(self.rows("SELECT count(*) FROM message"), [(1,)])
+            before = after
+        hop.finish()
+        self.clock.advance(PAUSE_SECONDS)
+        hop.finish()
+        self.assertEqual(self.rows("SELECT count(*) FROM message"), [(0,)])
 
     def test_deleted_mailbox_goes(self) -> None:
         self.now(self.session.create(WORK, frozenset()))

@@ -10,12 +10,11 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.account.account import AccountSession
 from pluto_tw.account.database import MemoryDatabase
+from pluto_tw.account.digests import Digest, digest
 from pluto_tw.account.exchange import (
-    Digest,
     Taken,
     Trouble,
     checkpoint,
-    digest,
     ops_since,
     receive,
     vector,
@@ -74,7 +73,10 @@ class TwoReplicasTests(SynchronousTestCase):
         async def run() -> T:
             return await work
 
-        return self.successResultOf(Deferred.fromCoroutine(run()))
+        running = Deferred.fromCoroutine(run())
+        while not running.called and any(c.time <= self.clock.seconds() for c in self.clock.calls):
+            self.clock.advance(0)
+        return self.successResultOf(running)
 
     def begin_append(
         self, replica: Replica, octets: bytes, name: MailboxName = INBOX
@@ -175,10 +177,10 @@ class TwoReplicasTests(SynchronousTestCase):
         opened.close()
 
     def test_peers_are_woken_by_commits(self) -> None:
-        woken: list[bytes] = []
+        woken: list[str] = []
         self.a.node.store.peers_woken = woken.append
         self.append(self.a, b"one")
-        self.assertEqual(woken, [self.a.account.identity])
+        self.assertEqual(woken, ["fred"])
 
     # Away from it.
 
@@ -368,7 +370,7 @@ class TwoReplicasTests(SynchronousTestCase):
         self.assertGreaterEqual(cov, 1 << 40)
 
     def test_octets_that_are_no_batch_are_refused(self) -> None:
-        for octets in (b"", b"\xc1", b"\x92\x01\x91\x90"):
+        for octets in (b"\xc1", b"\x92\x01\x91\x90"):
             taken = self.now(receive(self.b.account, octets))
             self.assertEqual(taken, Taken(refused=Trouble.MALFORMED))
 
@@ -380,7 +382,12 @@ class TwoReplicasTests(SynchronousTestCase):
         stated = Checkpoint(1, 1, vector(self.b.account))
         taken = self.now(receive(other.account, b"\x92\x01\x90", stated))
         self.assertEqual((taken.refused, taken.slot), (Trouble.BEHIND, 0))
-        # Also when it has made as many operations since.
+
+    def test_fork_is_found_by_the_first_operation(self) -> None:
+        """Also when it has made as many operations since, or fewer."""
+        self.append(self.a, b"one")
+        self.ship(self.a, self.b)
+        other = self.replica(0)
         self.append(other, b"another")
         self.append(other, b"and another")
         batches = self.batches(other, vector(self.b.account))

@@ -14,6 +14,7 @@ from pluto_tw.account.bodies import Bodies
 from pluto_tw.account.failures import ShardFailed
 from pluto_tw.account.schema import CHUNK_OCTETS
 from pluto_tw.account.upload import CHUNKS_IN_FLIGHT_MAX
+from pluto_tw.mime.facts import decode
 from pluto_tw.mime.scanner import scan
 from tests.account.case import BodiesTestCase, pages_max
 from tests.support.hop import HeldHop
@@ -33,7 +34,7 @@ class WriteTests(BodiesTestCase):
             self.ran(upload.write(MESSAGE[low:high]))
         received = self.ran(upload.finish())
         self.assertEqual(received.hash, self.received(MESSAGE).hash)
-        self.assertEqual(received.facts, scan(MESSAGE))
+        self.assertEqual(decode(received.facts), scan(MESSAGE))
         self.assertEqual(received.size, len(MESSAGE))
         upload.abandon()
 

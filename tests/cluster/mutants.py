@@ -23,6 +23,13 @@ class ContiguousUids(Rules):
         return True
 
 
+class AllSequence(Rules):
+    """Every replica gives new UIDs to what is late at it."""
+
+    def sequences(self, sequencer: int, slot: int) -> bool:
+        return True
+
+
 class SequencerKeepsLate(Rules):
     """The sequencer leaves alone what is late at itself."""
 
@@ -99,6 +106,13 @@ class NeverDefers(Rules):
         return False
 
 
+class DefersInSilence(Rules):
+    """The sequencer, which will mend it later, tells nobody what is late at it."""
+
+    def bounces_late(self, holder: bool) -> bool:
+        return not holder
+
+
 class CountsEveryAck(Rules):
     """What a peer states counts before its own operations are here."""
 
@@ -143,6 +157,7 @@ class NoGate(Rules):
 
 MUTANTS: dict[str, type[Rules]] = {
     "K1": ContiguousUids,
+    "K2": AllSequence,
     "K3": SequencerKeepsLate,
     "K4": ComparesStamps,
     "K5": NoCoverage,
@@ -152,6 +167,7 @@ MUTANTS: dict[str, type[Rules]] = {
     "K9": NoFloor,
     "K10": LaterRenameVoids,
     "K11": NeverDefers,
+    "K11b": DefersInSilence,
     "K13": CountsEveryAck,
     "S1": TouchesNoBox,
     "S2": TouchesOnlyConflicts,

@@ -22,6 +22,8 @@ the mutants (`mutants.py`) with which the script has to fail.
     s: store m1 +\Seen          acts on that; also expunge, and move m1 N
     c: sync N at B              a client resynchronises, and has to know all afterwards
     deliver A B                 what B lacks, and a checkpoint; `deliver A B 3`: three of them
+    post A B                    the same, on its way; `arrive`: the oldest arrives; `arrive 3`
+    repeat 8: a line; another   eight times
     all                         heals, delivers everything, lets time pass; all must be equal
     cut A | B C, heal           links
     expire A                    the waits for UIDs end there
@@ -36,6 +38,7 @@ the mutants (`mutants.py`) with which the script has to fail.
     expect A uidvalidity N above 1
     expect renumbered at most 10
     expect A subscribed N, expect A not subscribed N
+    expect A forgot N m1        no record of it is kept there; `expect A forgot N`: of the box
 """
 
 import re
@@ -251,6 +254,20 @@ class Script:
         while self.cluster.deliver(a, b) + self.cluster.deliver(b, a):
             pass
 
+    def _do_post(self, words: list[str]) -> None:
+        source, target = words
+        self.cluster.post(source, target, 10**9)
+
+    def _do_arrive(self, words: list[str]) -> None:
+        for _ in range(int(words[0]) if words else 1):
+            self.cluster.arrive(0, again=False)
+
+    def _do_repeat(self, words: list[str]) -> None:
+        count, _, lines = " ".join(words).partition(": ")
+        for _ in range(int(count)):
+            for line in lines.split("; "):
+                self.line(line)
+
     def _do_all(self, words: list[str]) -> None:
         self.cluster.settle()
 
@@ -322,6 +339,11 @@ class Script:
                 assert is_subscribed(site.records, name)
             case ["not", "subscribed", name]:
                 assert not is_subscribed(site.records, name)
+            case ["forgot", name, *labels]:
+                boxes = {b.bid for b in site.records.tables[BOX.number].values() if b.name == name}
+                placements = site.records.tables[PLACEMENT.number].values()
+                kept = [p for p in placements if p.box in boxes and p.blob.decode() in labels]
+                assert not kept and (labels or not boxes), f"{site.name} keeps {boxes} {kept}"
             case ["uidvalidity", name, "above", v]:
                 found = mailbox(site.records, name)
                 assert found is not None and found.v > int(v), found

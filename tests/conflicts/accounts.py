@@ -15,11 +15,10 @@ from twisted.python.failure import Failure
 
 from pluto_tw.account.account import AccountSession
 from pluto_tw.account.database import MemoryDatabase
+from pluto_tw.account.digests import Digest, digest
 from pluto_tw.account.exchange import (
-    Digest,
     Taken,
     checkpoint,
-    digest,
     ops_since,
     receive,
     vector,

@@ -205,6 +205,7 @@ class ConvergenceTests(SynchronousTestCase):
         """Walking, sequencing, folding and opening by twos and threes."""
         self.patch(exposure, "WORK_MAX", 3)
         self.patch(mailboxes, "SLICE", 2)
+        self.patch(Cluster, "fold_most", 2)
         for seed in range(100, 112):
             played(random_steps(seed, 150), 2 + seed % 4)
 

@@ -30,6 +30,9 @@ class FoldCase(SynchronousTestCase):
     def remove(self, pids: list[bytes]) -> None:
         self.cluster.command("A", lambda r, t: commands.remove(r, t, pids))
 
+    def delete(self, name: MailboxName) -> None:
+        self.cluster.command("A", lambda r, t: commands.delete(r, t, name))
+
     def rest(self) -> None:
         """Everything is everywhere, and acknowledged."""
         self.cluster.settle()
@@ -57,7 +60,7 @@ class FoldTests(FoldCase):
         """A large DELETE is folded by a thousand placements; the box goes last."""
         self.append(_N, 2500)
         self.rest()
-        self.cluster.command("A", lambda r, t: commands.delete(r, t, _N))
+        self.delete(_N)
         self.rest()
         counts = []
         while True:
@@ -71,6 +74,36 @@ class FoldTests(FoldCase):
         self.assertEqual(list(self.a.records.tables[BOX.number]), [0])
         self.assertEqual(self.a.records.tables[FOLD.number], {})
         self.assertEqual(self.a.records.tables[CONTEXT.number], {})
+
+    def test_limit(self) -> None:
+        """No more placements are folded at once than the caller wants."""
+        pids = self.append(count=7)
+        self.rest()
+        self.remove(pids)
+        self.rest()
+        left = []
+        while self.count():
+            moment = self.cluster.moment(self.a)
+            tx = self.a.replica.fold(self.a.records, moment, limit=3)
+            self.a.records.commit(tx)
+            left.append((self.count(), tx.more))
+        self.assertEqual(left, [(4, True), (1, True), (0, False)])
+
+    def test_operations_without_placements_are_work_too(self) -> None:
+        """However many there are, it is told that more are left."""
+        for number in range(5):
+            name = MailboxName(f"M{number}")
+            self.create(name)
+            self.rest()
+            self.delete(name)
+        self.rest()
+        rounds = 0
+        while self.a.records.tables[FOLD.number]:
+            tx = self.a.replica.fold(self.a.records, self.cluster.moment(self.a), limit=2)
+            self.a.records.commit(tx)
+            rounds += 1
+            self.assertEqual(tx.more, bool(self.a.records.tables[FOLD.number]))
+        self.assertGreater(rounds, 2)
 
     def test_pinned_placements_stay(self) -> None:
         """A placement stays readable while a session's view holds its UID."""
@@ -89,7 +122,7 @@ class FoldTests(FoldCase):
     def test_pinned_placements_of_a_deleted_box_stay(self) -> None:
         pids = self.append(_N, 5)
         self.rest()
-        self.cluster.command("A", lambda r, t: commands.delete(r, t, _N))
+        self.delete(_N)
         self.rest()
         more = []
         for _ in range(3):

@@ -9,9 +9,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from pluto_tw.node.identity import (
     Identity,
     IdentityRefused,
+    Member,
     decode,
     encode,
     found,
+    joining,
     read,
     write,
 )
@@ -26,10 +28,17 @@ SAMPLE = b"""\
   "slot": 0,
   "shards": 4,
   "members": {
-    "eu-worker-1": 0,
-    "us-worker-1": 1
+    "eu-worker-1": {
+      "slot": 0,
+      "replica": "000102030405060708090a0b0c0d0e0f"
+    },
+    "us-worker-1": {
+      "slot": 1,
+      "replica": ""
+    }
   },
-  "complete": true
+  "complete": true,
+  "joined": true
 }
 """
 IDENTITY = Identity(
@@ -38,7 +47,7 @@ IDENTITY = Identity(
     "subnet-1",
     0,
     4,
-    {"eu-worker-1": 0, "us-worker-1": 1},
+    {"eu-worker-1": Member(0, bytes(range(16)).hex()), "us-worker-1": Member(1)},
     complete=True,
 )
 
@@ -50,11 +59,33 @@ class FoundTests(SynchronousTestCase):
         for slot, name in enumerate(sorted(names)):
             own = found(name, "s", dict.fromkeys(names - {name}), 4, bytes)
             self.assertEqual(own.slot, slot)
-            self.assertEqual(dict(own.members), {"eu-worker-1": 0, "storage": 1, "us-worker-1": 2})
+            slots = {member: found.slot for member, found in own.members.items()}
+            self.assertEqual(slots, {"eu-worker-1": 0, "storage": 1, "us-worker-1": 2})
+            ids = {member for member, found in own.members.items() if found.replica}
+            self.assertEqual(ids, {name})
             self.assertFalse(own.complete)
 
     def test_replica_is_random(self) -> None:
         self.assertEqual(found("a", "s", {}, 4, lambda n: b"\xab" * n).replica, "ab" * 16)
+
+
+class JoiningTests(SynchronousTestCase):
+    def test_slot_comes_with_admission_and_mail_later(self) -> None:
+        """It serves when all has come, not before."""
+        asking = joining("new", "s", 4, lambda n: b"\xab" * n)
+        self.assertEqual((asking.slot, asking.joined), (None, False))
+        self.assertEqual(decode(encode(asking)), asking)
+        admitted = asking.admitted(3, {"old": Member(0, "01" * 16)}).completed()
+        self.assertEqual(decode(encode(admitted)), admitted)
+        self.assertEqual(dict(admitted.members)["new"], Member(3, "ab" * 16))
+        self.assertFalse(admitted.joined)
+        self.assertTrue(admitted.having_joined().joined)
+
+    def test_id_of_a_member_is_kept_when_it_is_met(self) -> None:
+        known = IDENTITY.knowing(1, "ff" * 16)
+        self.assertEqual(known.members["us-worker-1"], Member(1, "ff" * 16))
+        self.assertEqual(known.members["eu-worker-1"], IDENTITY.members["eu-worker-1"])
+        self.assertEqual(decode(encode(known)), known)
 
 
 class FormTests(SynchronousTestCase):
@@ -69,7 +100,7 @@ class FormTests(SynchronousTestCase):
             b"\xff",
             SAMPLE[:-5],
             SAMPLE.replace(b'"format": 1', b'"format": 2'),
-            SAMPLE.replace(b'"slot": 0', b'"slot": 1'),
+            SAMPLE.replace(b'"slot": 0', b'"slot": 1', 1),
             SAMPLE.replace(b'"slot": 0', b'"slot": false'),
             SAMPLE.replace(b'"shards": 4', b'"shards": 0'),
             SAMPLE.replace(b"0001", b"01"),

@@ -2,10 +2,10 @@
 """
 A replica made of the real `account`: SQLite in memory, its queue, its one path for every write.
 
-Only threads, clock and links are the simulation's. The writer's thread does a work some
+Only threads, clock, disk and links are the simulation's. The writer's thread does a work some
 milliseconds after it was given and tells of it some milliseconds later, so that a crash can come
-before, between and after; what is in the database then is all that is left. Bodies go with the
-operations that name them. Members do not change here, and no snapshots are sent.
+before, between and after; what is in the database then is all that is left. COMMITs may fail.
+Bodies go with the operations that name them. Members do not change here, and no snapshots are sent.
 """
 
 from collections import Counter
@@ -16,18 +16,22 @@ from typing import Any
 import msgspec
 
 from pluto_tw.account import exchange
-from pluto_tw.account.database import MemoryDatabase
+from pluto_tw.account.members import Members
 from pluto_tw.account.shard import Shard
 from pluto_tw.account.site import Ground, Site
+from pluto_tw.account.soundness import StoreRefused
 from pluto_tw.account.store import Store
+from pluto_tw.account.upload import new_digest
 from pluto_tw.crdt.codec import decode_batch, decode_op
 from pluto_tw.crdt.dots import Vector, covers, joined
 from pluto_tw.crdt.ops import Add
 from pluto_tw.crdt.resync import Checkpoint
 from pluto_tw.crdt.rules import Rules
+from pluto_tw.mail.errors import No
 from tests.simulation.account_session import AccountServed
 from tests.simulation.crdt_links import HEARD_MS, Known
 from tests.simulation.crdt_view import observable_of, shown_of
+from tests.simulation.disk import Disk
 from tests.simulation.invariants import Violation
 from tests.simulation.network import Timeline
 from tests.simulation.node import Served, Shown, World
@@ -75,7 +79,9 @@ class AccountNode:
         self._skew_ms = self._chance.randint(-settings.skew_ms, settings.skew_ms)
         self._extra_ms = 0
         self._told = 0
-        self._database = MemoryDatabase(f"node {slot}", bytes([slot]) * 16)
+        #: Hashes of all bodies that operations made here name.
+        self._added: set[bytes] = set()
+        self._database = Disk(f"node {slot}", bytes([slot]) * 16, self._chance, self.counts)
         self._lives: list[VirtualWaiting] = []
         self._begin()
 
@@ -89,9 +95,8 @@ class AccountNode:
         self._checkpoint_due = False
         self._shown: dict[int, Shown] | None = None
         site = Site(
-            self.slot,
+            Members.fixed(self.slot, self._world.members),
             self._waiting,
-            frozenset(self._world.members) - {self.slot},
             self._heard,
             uid_wait_seconds=self._settings.uid_wait_ms / 1000,
             jitter_seconds=self._chance.random(),
@@ -102,10 +107,17 @@ class AccountNode:
         self._waiting.start(self._open(shard, site))
 
     async def _open(self, shard: Shard, site: Site) -> None:
-        await shard.start()
+        try:
+            await shard.start()
+        except StoreRefused:
+            # Its supervisor starts it again.
+            self._up = False
+            self._waiting.stop()
+            self._timeline.after(1000, self.restart)
+            return
         self._ground = Ground(shard)
         self._store = Store("subnet", site, [self._ground], SEPARATOR)
-        self._store.peers_woken = lambda identity: self._committed()
+        self._store.peers_woken = lambda key: self._committed()
         self.account = self._store.account(USER)
         self._ready = True
         self._committed()
@@ -124,6 +136,9 @@ class AccountNode:
 
     def slow_down(self, ms: int) -> None:
         self._extra_ms = ms
+
+    def wear_out(self, share: float) -> None:
+        self._database.failing = share
 
     def is_up(self) -> bool:
         return self._up
@@ -149,7 +164,18 @@ class AccountNode:
             rules = self.account.rules
             if rules.is_holder(self.account.commits.records):
                 self.counts["handovers"] += 1
-                self._waiting.start(self.account.hand_over(slot))
+                self._try(self.account.hand_over(slot))
+
+    def _try(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does *work*, unless the store does not take it now: it comes again by itself."""
+
+        async def run() -> None:
+            try:
+                await work
+            except No:
+                self.counts["refused by the store"] += 1
+
+        self._waiting.start(run())
 
     # What was committed.
 
@@ -160,6 +186,9 @@ class AccountNode:
         logged = self.account.commits.stored.log_after(self.slot, self._told, 10**6)
         ops = [decode_op(entry.data) for entry in logged]
         self._told += len(ops)
+        for op in ops:
+            if isinstance(op.body, Add):
+                self._added.update(message.blob for message in op.body.messages)
         try:
             self._world.committed(self, ops)
         except Violation as violation:
@@ -170,6 +199,13 @@ class AccountNode:
         elif not self._checkpoint_due:
             self._checkpoint_due = True
             self._waiting.later(CHECKPOINT_SECONDS, self._state)
+
+    def require_durable(self, octets: bytes) -> None:
+        """A client was told OK: the message is in the log. I3."""
+        digest = new_digest()
+        digest.update(octets)
+        if digest.digest() not in self._added:
+            raise Violation("I3", f"node {self.slot} said OK to {octets!r}, and does not have it")
 
     # Links.
 
@@ -193,7 +229,7 @@ class AccountNode:
                 peer = self._peers.setdefault(slot, Known())
                 if not eager:
                     peer.sent = peer.stated
-                self._waiting.start(self._ship_to(slot, joined(peer.stated, peer.sent)))
+                self._try(self._ship_to(slot, joined(peer.stated, peer.sent)))
                 peer.sent = joined(peer.sent, self.vector())
 
     async def _ship_to(self, slot: int, known: Vector) -> None:
@@ -233,7 +269,7 @@ class AccountNode:
             peer = self._peers.setdefault(source, Known())
             peer.heard_at = self._timeline.now
             peer.stated = joined(peer.stated, packet.vector)
-            self._waiting.start(self._take(source, packet))
+            self._try(self._take(source, packet))
 
     async def _take(self, source: int, packet: Packet) -> None:
         stated = Checkpoint(source, packet.x, packet.vector, packet.sequencer)

@@ -50,12 +50,17 @@ class AccountServed:
 
     async def append(self, name: str, blob: bytes, flags: Sequence[Flags]) -> Sequence[int]:
         messages = []
+        bodies = []
         for place, these in enumerate(flags):
             octets = b"Subject: %s %d\r\n\r\n%s\r\n" % (blob, place, blob)
+            bodies.append(octets)
             upload = self._session.upload(len(octets))
             await upload.write(octets)
             messages.append(NewMessage(upload, these, None))
-        return (await self._session.append(MailboxName(name), messages)).uids
+        uids = (await self._session.append(MailboxName(name), messages)).uids
+        for octets in bodies:
+            self._node.require_durable(octets)
+        return uids
 
 
 class AccountOpened:

@@ -126,6 +126,8 @@ class Links:
             kept.counted.add(slot)
             kept.giving.pop(slot, None)
             self.update_members()
+            node = self._node
+            node.stage(node.replica.forget_peer(node.top(), node.moment(), slot))
 
     def add(self, slot: int) -> None:
         """Adds *slot*."""

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
-from pluto_tw.crdt import stability
 from pluto_tw.crdt.dots import Vector, seq_of
 from pluto_tw.crdt.records import ACCOUNT, PLACEMENT, AccountRecord, Records
 from pluto_tw.crdt.replica import Moment, Replica
@@ -47,20 +46,6 @@ class Staged:
     done: list[Settled[None]] = field(default_factory=list)
 
 
-class SlicedReplica(Replica):
-    """A replica that folds less at once."""
-
-    def fold_slice(
-        self, records: Records, now: Moment, pinned: Callable[[bytes], bool], limit: int
-    ) -> Transaction:
-        """As `fold`, at most *limit* records."""
-        tx = self._begin(records, now)
-        if tx.account().gate is None:
-            self._note_stable(tx)
-            stability.fold(tx, self.pins.values(), pinned, limit)
-        return tx
-
-
 class CrdtNode:
     """One replica; `Node` in `node.py`."""
 
@@ -89,7 +74,7 @@ class CrdtNode:
     def _begin(self) -> None:
         self._up = True
         self.waiting = VirtualWaiting(self.timeline, self._skew_ms)
-        self.replica = SlicedReplica(
+        self.replica = Replica(
             self.slot,
             (),
             self._rules,
@@ -132,6 +117,9 @@ class CrdtNode:
 
     def slow_down(self, ms: int) -> None:
         self._extra_ms = ms
+
+    def wear_out(self, share: float) -> None:
+        """What a disk does is the account's to bear."""
 
     def serve(self) -> Served | None:
         empty = self.kept.source is not None and self.account.gate is None
@@ -341,9 +329,8 @@ class CrdtNode:
         """
         limit = self.settings.fold_slice
         if limit and not self._staged:
-            self.stage(
-                self.replica.fold_slice(self.top(), self.moment(), self.pinned.__contains__, limit)
-            )
+            pinned = self.pinned.__contains__
+            self.stage(self.replica.fold(self.top(), self.moment(), pinned, limit))
             if self.settings.prunes:
                 self.stage(self.replica.prune(self.top(), self.moment(), PRUNE_MARGIN_MS))
 

@@ -148,6 +148,9 @@ class Node(Protocol):
     def slow_down(self, ms: int) -> None:
         """Each commit takes *ms* longer from now on."""
 
+    def wear_out(self, share: float) -> None:
+        """From now on this share of its commits fails, in part after they were done."""
+
     # For the checks.
 
     def vector(self) -> Vector: ...

@@ -55,6 +55,16 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True)
+class BadDisk:
+    """Of a node's commits the share *share* fails."""
+
+    at: int
+    until: int
+    slot: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class HandOver:
     """Whoever gives the UIDs names *slot* its successor."""
 
@@ -88,7 +98,7 @@ class Join:
     slot: int
 
 
-Step = Act | Cut | Crash | Slow | HandOver | Loss | Rollback | Join
+Step = Act | Cut | Crash | Slow | BadDisk | HandOver | Loss | Rollback | Join
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +141,7 @@ class Settings:
     losses: int = 0
     rollbacks: int = 0
     joins: int = 0
+    bad_disks: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +290,10 @@ def _account(seed: int, chance: Random) -> Settings:
         replicas=chance.choice((2, 3)),
         acts=chance.choice((60, 120)),
         crashes=chance.randint(0, 4),
+        habits=chance.choice(("everything", "everything", "everything", "names")),
+        stripe=chance.choice((64, 64, 1)),
+        uid_restart=chance.choice((2**31, 2**31, 2_500)),
+        bad_disks=chance.randint(0, 2),
     )
 
 
@@ -322,6 +337,17 @@ MIXES: dict[str, Callable[[int, Random], Settings]] = {
 }
 
 
+#: Which mix shows a broken rule soonest, of those that `default` does not.
+SUITED = {
+    "K2": "tail",
+    "K11": "tail",
+    "K11b": "tail",
+    "S1": "names",
+    "S2": "names",
+    "S5": "snapshots",
+}
+
+
 def make_plan(seed: int, mix: str = "default") -> Plan:
     """The run number *seed* of *mix*."""
     chance = Random(f"plan {mix} {seed}")
@@ -362,6 +388,9 @@ def make_plan(seed: int, mix: str = "default") -> Plan:
         steps.append(
             Join(chance.randrange(2_000, BUSY_MS), settings.first_slot + settings.replicas + number)
         )
+    for _ in range(settings.bad_disks):
+        at, until = _span(chance, 500, 8_000)
+        steps.append(BadDisk(at, until, chance.choice(slots), chance.choice((0.1, 0.5, 1.0))))
     steps.sort(key=lambda step: step.at)
     return Plan(settings, tuple(steps))
 

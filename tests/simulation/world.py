@@ -21,6 +21,7 @@ from tests.simulation.node import Node, World
 from tests.simulation.plan import (
     BUSY_MS,
     Act,
+    BadDisk,
     Crash,
     Cut,
     HandOver,
@@ -131,6 +132,7 @@ class Run:
         self._network.mend_all()
         for node in self._nodes.values():
             node.slow_down(0)
+            node.wear_out(0)
             node.restart()
         deadline = self._timeline.now + SETTLE_MS
         while not self._is_settled() and self._timeline.now < deadline:
@@ -191,6 +193,10 @@ class Run:
             node = self._nodes[step.slot]
             at(step.at, lambda: self._fault(f"slow {step.slot}", lambda: node.slow_down(step.ms)))
             at(step.until, lambda: node.slow_down(0))
+        elif isinstance(step, BadDisk):
+            node = self._nodes[step.slot]
+            at(step.at, lambda: self._fault(f"disk {step.slot}", lambda: node.wear_out(step.share)))
+            at(step.until, lambda: node.wear_out(0))
         elif isinstance(step, Loss):
             at(step.at, lambda: self._fault(f"lose {step.slot}", lambda: self._lose(step.slot)))
             at(step.until, lambda: self._remove(step.slot))

@@ -34,6 +34,7 @@ from pluto_tw.crdt.records import (
 from pluto_tw.crdt.replica import Moment, Replica
 from pluto_tw.crdt.resync import Checkpoint, Kind, outstanding, since
 from pluto_tw.crdt.rules import Rules
+from pluto_tw.crdt.stability import FOLD_MAX
 from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.changes import Ended, Exposed, Touched, Vanished
 from tests.support.oracle import Oracle
@@ -91,6 +92,9 @@ class Cache:
 
 class Cluster:
     """*names* of replicas, in the order of their slots; the first one is the sequencer."""
+
+    #: Placements folded at once.
+    fold_most = FOLD_MAX
 
     def __init__(self, names: Iterable[str], rules: Callable[[], Rules] = Rules) -> None:
         self.names = list(names)
@@ -312,7 +316,7 @@ class Cluster:
     def fold(self, name: str) -> None:
         site = self.sites[name]
         for _ in range(1000):
-            tx = site.replica.fold(site.top(), self.moment(site))
+            tx = site.replica.fold(site.top(), self.moment(site), limit=self.fold_most)
             self.commit(site, tx)
             if not tx.more:
                 return
