@@ -1,94 +1,29 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-Users in a text file, the adapter `AuthFile`: a name, a separator and a password in each line.
-
-    username1;secret1
-    # a comment
-    username2;{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=4$...
-
-- A user's ID is the number of the line, counted from 1, for ever. Comments and blank lines count,
-  so a user is removed by making the line a comment (`#deleted`), and added at the end.
-- The name ends at the first separator; all behind it is the password, spaces included.
-- UTF-8, with or without a byte order mark; lines end in LF or CRLF.
+Users in a text file (`users_file.py`), the adapter `AuthFile`.
 
 The file is read at the start and when its owner says so, as a whole or not at all.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any
 
-from pluto_tw.auth.names import AccountKey, account_key
-from pluto_tw.auth.passwords import PasswordHash, read_password
-from pluto_tw.auth.users import User
-
-#: Of what is wrong with a file so many lines are told: a wrong separator makes all of them wrong.
-PROBLEMS_TOLD_MAX: Final = 20
-
-#: A file of 100,000 users with Argon2 hashes has 14 MB. It is held in memory, twice at a reload.
-FILE_OCTETS_MAX: Final = 128 * 1024 * 1024
-
-
-class UsersRefused(Exception):
-    """The file cannot be used; *problems* say why, each naming its line."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("; ".join(problems))
-        self.problems = tuple(problems)
+from pluto_tw.auth.directory import Directory
+from pluto_tw.auth.file_directory import FileDirectory
+from pluto_tw.auth.names import AccountKey
+from pluto_tw.auth.passwords import PasswordHash
+from pluto_tw.auth.refusals import SettingsRefused
+from pluto_tw.auth.users import User, UserAdapter
+from pluto_tw.auth.users_file import SEPARATOR, Users, read_file
+from pluto_tw.mail.waiting import Waiting
 
 
-@dataclass(frozen=True, slots=True)
-class Users:
-    """What a file said."""
-
-    by_key: Mapping[AccountKey, User]
-    #: In the order of the lines.
-    in_order: Sequence[User]
-
-    @property
-    def in_the_clear(self) -> int:
-        """How many users' passwords can be read by who can read the file."""
-        return sum(user.password.scheme == "PLAIN" for user in self.in_order)
-
-
-def read_users(octets: bytes, separator: str) -> Users:
-    """The users that *octets* name. Raises `UsersRefused`."""
-    assert separator, "a line is cut at something"
-    try:
-        text = octets.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = octets.count(b"\n", 0, error.start) + 1
-        raise UsersRefused([f"line {number}: not UTF-8"]) from None
-    by_key: dict[AccountKey, User] = {}
-    problems: list[str] = []
-    # Not `splitlines`: it ends lines at more than LF, and the numbers of all that follow shift.
-    for number, ended in enumerate(text.split("\n"), 1):
-        line = ended.removesuffix("\r")
-        if not line.strip() or line.startswith("#"):
-            continue
-        try:
-            user = _read_user(number, line, separator)
-        except ValueError as error:
-            problems.append(f"line {number}: {error}")
-            continue
-        earlier = by_key.setdefault(user.key, user)
-        if earlier is not user:
-            problems.append(f"line {number}: the same user as in line {earlier.id}")
-    if problems:
-        more = len(problems) - PROBLEMS_TOLD_MAX
-        told = problems[:PROBLEMS_TOLD_MAX]
-        raise UsersRefused([*told, f"and {more} lines more"] if more > 0 else told)
-    return Users(by_key, tuple(by_key.values()))
-
-
-def _read_user(number: int, line: str, separator: str) -> User:
-    name, found, password = line.partition(separator)
-    if not found:
-        raise ValueError(f"no separator {separator!r}")
-    if not password:
-        raise ValueError("no password")
-    return User(number, account_key(name), name, read_password(password))
+def open_file(settings: Mapping[str, Any]) -> "AuthFile":
+    """The adapter, by its section of the configuration. Raises `SettingsRefused`."""
+    if settings.get("File") is None:
+        raise SettingsRefused(["File: it is missing"])
+    return AuthFile(Path(settings["File"]), settings.get("Separator") or SEPARATOR)
 
 
 class AuthFile:
@@ -96,19 +31,27 @@ class AuthFile:
 
     def __init__(self, path: Path, separator: str) -> None:
         self.path = path
-        self._separator = separator
+        self.separator = separator
         self.users = Users({}, ())
 
-    def load(self) -> None:
-        """Reads the file; if that fails, users are those of before. Raises `UsersRefused`."""
-        try:
-            with self.path.open("rb") as file:
-                octets = file.read(FILE_OCTETS_MAX + 1)
-        except OSError as error:
-            raise UsersRefused([error.strerror or str(error)]) from None
-        if len(octets) > FILE_OCTETS_MAX:
-            raise UsersRefused([f"more than {FILE_OCTETS_MAX} octets"])
-        self.users = read_users(octets, self._separator)
+    def load(self) -> Sequence[str]:
+        """As `UserAdapter.load`."""
+        self.users = read_file(self.path, self.separator)
+        return [f"{self.path}: {warning}" for warning in self.users.warnings]
+
+    def start(self, reactor: Any, waiting: Waiting) -> None:
+        """Nothing is left to do after `load`."""
+
+    async def stop(self) -> None:
+        """Nothing is held."""
+
+    def directory(self) -> Directory:
+        """As `UserAdapter.directory`."""
+        return FileDirectory(self.path, self.separator)
+
+    def reloaded(self, new: UserAdapter) -> UserAdapter:
+        """What was read anew."""
+        return new
 
     async def find(self, key: AccountKey) -> User | None:
         """As `UserSource.find`; never waits."""

@@ -7,6 +7,7 @@ How passwords are kept: one entry a user, its scheme in braces in front.
     {BLF-CRYPT}$2y$05$salt-and-hash
     {SSHA512}base64(SHA-512(password + salt) + salt)
     {SCRAM-SHA-256}iterations,base64(salt),base64(StoredKey),base64(ServerKey)
+    {SHA512}base64(SHA-512(password)), as the original kept them: weak, for want of a salt
     {PLAIN}password, or the password without a scheme
 
 The forms are those of Dovecot, so that its users can move in with their passwords. Hashes are
@@ -124,6 +125,12 @@ class _Costly(ValueError):
     """The entry's parameters ask for more than we spend."""
 
 
+def hash_password(password: bytes) -> str:
+    """The entry for a new *password*: Argon2id of today's cost. Blocks a quarter of a second."""
+    forms = password_forms(password)
+    return "{ARGON2ID}" + argon2.PasswordHasher().hash(forms[-1])
+
+
 def _limit(what: str, value: int, maximum: int) -> None:
     if value > maximum:
         raise _Costly(f"too costly: {what} is {value}, at most {maximum} is allowed")
@@ -187,6 +194,13 @@ def _salted_sha512(text: str) -> Callable[[bytes], bool]:
     return lambda password: hmac.compare_digest(digest, hashlib.sha512(password + salt).digest())
 
 
+def _unsalted_sha512(text: str) -> Callable[[bytes], bool]:
+    kept = _base64(text)
+    if len(kept) != 64:
+        raise ValueError(text)
+    return lambda password: hmac.compare_digest(kept, hashlib.sha512(password).digest())
+
+
 def _scram_sha256(text: str) -> Callable[[bytes], bool]:
     """RFC 5802 §3, RFC 7677; the password itself is checked, without an exchange."""
     count, *encoded = text.split(",")
@@ -213,6 +227,7 @@ _SCHEMES: Final[Mapping[str, Callable[[str], Callable[[bytes], bool]]]] = {
     "BLF-CRYPT": _blowfish_crypt,
     "PLAIN": _plain,
     "SCRAM-SHA-256": _scram_sha256,
+    "SHA512": _unsalted_sha512,
     "SHA512-CRYPT": _sha512_crypt,
     "SSHA512": _salted_sha512,
 }

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-SASL mechanisms that send a password as it is: PLAIN (RFC 4616), and LOGIN, which is older.
+SASL mechanisms that send a password as it is: PLAIN (RFC 4616), and LOGIN, which is older; and the
+name that comes with EXTERNAL (RFC 4422), which sends none.
 
-Offered on secure connections only; that is for who offers them. Nobody may act for another user.
+Those with passwords are offered on secure connections only; that is for who offers them. By them
+nobody may act for another user.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from pluto_tw.auth.authenticator import Authenticator
-from pluto_tw.auth.names import account_key
+from pluto_tw.auth.names import AccountKey, account_key
 from pluto_tw.auth.users import User
 from pluto_tw.mail.codes import AUTHENTICATIONFAILED, AUTHORIZATIONFAILED
 from pluto_tw.mail.errors import No
@@ -27,6 +29,8 @@ class Mechanism(Protocol):
     """One run of a mechanism. RFC 4422."""
 
     client_first: bool
+    #: Whether the client may send its first response with the command.
+    takes_initial: bool
 
     async def respond(self, response: bytes | None) -> Ask | User:
         """
@@ -40,6 +44,7 @@ class Plain:
     """RFC 4616: the client sends [authzid] NUL authcid NUL passwd."""
 
     client_first = True
+    takes_initial = True
 
     def __init__(self, authenticator: Authenticator, network: str | None) -> None:
         self._authenticator = authenticator
@@ -64,10 +69,12 @@ class Login:
     draft-murchison-sasl-login-00: the server asks for name and password, one after the other.
 
     Obsolete, but the only mechanism of some programs. The challenges are what all servers send:
-    clients compare them.
+    clients compare them. The draft knows no initial response, but programs send the name as one,
+    and the servers in use take it.
     """
 
     client_first = False
+    takes_initial = True
 
     def __init__(self, authenticator: Authenticator, network: str | None) -> None:
         self._authenticator = authenticator
@@ -81,6 +88,23 @@ class Login:
             self._name = response
             return Ask(b"Password:")
         return await self._authenticator.check(self._name, response, self._network)
+
+
+def authorized_key(response: bytes) -> AccountKey:
+    """
+    Whom the client of EXTERNAL wants to act for: *response* is the key of an account, as it is.
+
+    No(AUTHORIZATIONFAILED) for anything else, also for none: who connects is no user itself, so
+    there is no identity to derive. RFC 4422 §A.1.
+    """
+    try:
+        name = response.decode("utf-8")
+        key = account_key(name)
+    except ValueError:
+        raise No(AUTHORIZATIONFAILED, "not the key of an account") from None
+    if key != name:
+        raise No(AUTHORIZATIONFAILED, "not the key of an account, which is in canonical form")
+    return key
 
 
 def _is(name: bytes, user: User) -> bool:

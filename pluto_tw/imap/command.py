@@ -26,6 +26,8 @@ class State(Enum):
     AUTHENTICATED = "authenticated"
     SELECTED = "selected"
     LOGOUT = "logout"
+    #: The client is joined to another server: nothing of what it says is for us.
+    RELAYED = "relayed"
 
 
 ANY_STATE = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
@@ -49,11 +51,13 @@ class Reply:
 
     *text* is for people; None: the command's name and "completed". *code* is a whole response
     code in its brackets, as `response_code` gives it. *then* is called after the line was written.
+    *answer*: another server has answered, in these lines, and nothing else is said.
     """
 
     text: str | None = None
     code: bytes | None = None
     then: Callable[[], None] | None = None
+    answer: bytes | None = None
 
 
 #: Given the arguments so far and the announcement of a literal: the place for its octets, or None

@@ -239,6 +239,13 @@ class Framer:
         if self._state is not _State.HOPELESS:
             self._state = _State.LINE
 
+    def surrender(self) -> bytes:
+        """What was fed and not taken, between two commands. Nothing may be fed any more."""
+        assert self._state in (_State.LINE, _State.HOPELESS), "a command is not cut in two"
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        return rest
+
     def _answered(self) -> LiteralAnnounced:
         announced = self._announced
         if announced is None:

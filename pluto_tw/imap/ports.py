@@ -257,6 +257,32 @@ class Connection:
     tls: str = ""
 
 
+class Link(Protocol):
+    """The way to another server, for one user who has shown to be one."""
+
+    async def open(self, tag: bytes, connection: Connection) -> bytes:
+        """
+        Logs the user in over there; the answer to *tag*, as that server gave it: lines with CRLF.
+
+        Called once. No: UNAVAILABLE if no server that has the account takes the user, LIMIT.
+        """
+
+    def close(self) -> None:
+        """Nobody needs the connection over there; harmless when repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Stands in for the account of *user* (as `Account.user`) where another server has it."""
+
+    user: str
+    link: Link
+
+    def close(self) -> None:
+        """As `Account.close`."""
+        self.link.close()
+
+
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """The mechanism wants another response; *data* is not yet in base64."""
@@ -267,10 +293,12 @@ class Challenge:
 class Exchange(Protocol):
     """One run of a SASL mechanism. RFC 4422."""
 
-    #: The client speaks first, and may do so with the command (RFC 4959).
+    #: The client speaks first; if it has not done so with the command, it is asked to.
     client_first: bool
+    #: The client may send its first response with the command (RFC 4959).
+    takes_initial: bool
 
-    async def respond(self, response: bytes | None) -> Challenge | Account:
+    async def respond(self, response: bytes | None) -> Challenge | Account | Elsewhere:
         """
         The answer to *response*, decoded; None at the start if the client sent none.
 
@@ -294,7 +322,9 @@ class Realm(Protocol):
     def exchange(self, mechanism: bytes, connection: Connection) -> Exchange:
         """*mechanism* is one of `mechanisms`."""
 
-    async def login(self, user: bytes, password: bytes, connection: Connection) -> Account:
+    async def login(
+        self, user: bytes, password: bytes, connection: Connection
+    ) -> Account | Elsewhere:
         """No: as `Exchange.respond`. RFC 9051 §6.2.3."""
 
 
@@ -326,6 +356,12 @@ class Wire(Protocol):
 
     def start_tls(self) -> None:
         """Everything from here on goes through TLS; what had arrived was dropped before."""
+
+    def relay(self, link: Link, rest: bytes) -> None:
+        """
+        Joins the client to the server at the other end of *link*, which is open: from here on each
+        gets what the other sends, the server first *rest*, which the client has sent already.
+        """
 
     def close(self) -> None:
         """Ends the connection after what was written."""

@@ -151,6 +151,10 @@ class CommandReader:
         """Forgets what was fed and not read. RFC 9051 §6.2.1, STARTTLS."""
         self._framer.drop()
 
+    def surrender(self) -> bytes:
+        """What was fed and not read, for who reads the client from here on."""
+        return self._framer.surrender()
+
     def close(self) -> None:
         """The connection is gone: uploads are abandoned, who waits for a line is told."""
         for upload in self._uploads:

@@ -27,6 +27,8 @@ from pluto_tw.imap.ports import (
     Account,
     Connection,
     Disconnected,
+    Elsewhere,
+    Link,
     Observer,
     OpenMailbox,
     Outcome,
@@ -93,6 +95,7 @@ class Session:
     __slots__ = (
         "_bads",
         "_gone",
+        "_link",
         "_out",
         "_reader",
         "account",
@@ -115,6 +118,8 @@ class Session:
         self.features = Features()
         self.account: Account | None = None
         self.mailbox: Selected | None = None
+        #: To another server that has the account, not yet joined to the client.
+        self._link: Link | None = None
         self._reader = CommandReader(self, service.waiting)
         #: The client ended the connection, not we.
         self._gone = False
@@ -130,13 +135,13 @@ class Session:
 
     def receive(self, data: bytes) -> None:
         """Takes what the client sent."""
-        if self.state is State.LOGOUT:
+        if self.is_over():
             return
         self._reader.feed(data)
 
     def end_of_input(self) -> None:
         """The client sends no more, but may still read: what it sent is answered, then it ends."""
-        if self.state is not State.LOGOUT:
+        if not self.is_over():
             self._reader.end()
 
     @property
@@ -150,7 +155,7 @@ class Session:
 
     def end(self, text: str, code: str | None = None) -> None:
         """Says BYE, unless it was said, and closes the connection. RFC 9051 §7.1.5."""
-        if self.state is State.LOGOUT:
+        if self.is_over():
             return
         self.send(bye(text, None if code is None else response_code(code)))
         self.close()
@@ -174,6 +179,9 @@ class Session:
         account, self.account = self.account, None
         if account is not None:
             account.close()
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
 
     # What commands use.
 
@@ -231,16 +239,40 @@ class Session:
             raise Disconnected
         return self.mailbox
 
-    def log_in(self, account: Account) -> Reply:
-        """The client has shown to be *account*'s user; the reply to say so."""
+    async def log_in(self, account: Account | Elsewhere) -> Reply:
+        """The client has shown to be *account*'s user; the reply to say so. No: `Link.open`."""
         if self.is_over():
             account.close()
             raise Disconnected
+        if isinstance(account, Elsewhere):
+            return await self._log_in_elsewhere(account)
         self.account = account
         self.state = State.AUTHENTICATED
         self._reader.admit_more()
         self.service.observer.authenticated(account.user)
         return Reply("Logged in", self.capability_code())
+
+    async def _log_in_elsewhere(self, elsewhere: Elsewhere) -> Reply:
+        self._link = elsewhere.link
+        try:
+            answer = await elsewhere.link.open(self.tag, self.connection)
+        except No:
+            self._link = None
+            raise
+        if self.is_over():
+            raise Disconnected
+        self.service.observer.authenticated(elsewhere.user)
+        return Reply(answer=answer, then=self._relay)
+
+    def _relay(self) -> None:
+        """From here on this session has nothing to say."""
+        link, self._link = self._link, None
+        if link is None:
+            # The client has gone since, and the link with it.
+            return
+        self.flush()
+        self.state = State.RELAYED
+        self.wire.relay(link, self._reader.surrender())
 
     def refused_login(self, refused: No) -> None:
         """A login failed: the log is told why, never who or with what."""
@@ -310,8 +342,8 @@ class Session:
     # What the reader of commands asks.
 
     def is_over(self) -> bool:
-        """Whether BYE was said or the connection is gone."""
-        return self.state is State.LOGOUT
+        """Whether BYE was said, the connection is gone, or another server has it."""
+        return self.state is State.LOGOUT or self.state is State.RELAYED
 
     def give_up(self, reason: str) -> None:
         """The client cannot be understood any more."""
@@ -371,7 +403,10 @@ class Session:
                 self.tell(expunge_allowed=head.expunge_allowed)
         if self.state is State.LOGOUT:
             return
-        self.send(tagged(head.tag, status, text, code))
+        if isinstance(result, Reply) and result.answer is not None:
+            self.send(result.answer)
+        else:
+            self.send(tagged(head.tag, status, text, code))
         if isinstance(result, Reply) and result.then is not None:
             result.then()
 

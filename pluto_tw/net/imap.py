@@ -29,16 +29,23 @@ from pluto_tw.imap.command import State
 from pluto_tw.imap.ports import Connection
 from pluto_tw.imap.responses import bye, response_code
 from pluto_tw.imap.session import Service, Session
-from pluto_tw.mail.codes import LIMIT, SERVERBUG, UNAVAILABLE
+from pluto_tw.mail.codes import CLIENTBUG, LIMIT, SERVERBUG, UNAVAILABLE
 from pluto_tw.net.journal import Ending, Entry, Journal
 from pluto_tw.net.limits import Presence
+from pluto_tw.net.proxied import LOCAL, ClientAddress
 from pluto_tw.net.realm import LimitedRealm
-from pluto_tw.net.tls import ServerContexts
+from pluto_tw.net.splice import Loss, Splice
+from pluto_tw.net.tls import ServerContexts, error_text
 from pluto_tw.net.wire import Transport, TransportWire
 
 #: From the connection to the login, TLS included, whatever the client sends meanwhile. A program
 #: needs a second; a person who types into `openssl s_client` needs most of this.
 LOGIN_SECONDS_MAX = 60.0
+
+#: What a client may send before it is logged in, TLS not counted: a dozen tries with tokens of 16
+#: KiB. It cannot be less than what is read ahead of an answer, since a client may send what comes
+#: behind the login with it.
+LOGIN_OCTETS_MAX = 256 * 1024
 
 #: RFC 9051 §5.4: "MUST be at least 30 minutes". Programs that send something every 30 minutes, by
 #: a timer that is late, over a line that is slow, are given five more.
@@ -47,6 +54,12 @@ IDLE_SECONDS_MAX = 35 * 60.0
 #: How long commands that run may take to their end when the listener stops. A supervisor that
 #: stops a process waits for longer (systemd 90 s, Docker 10 s) before it kills.
 SHUTDOWN_SECONDS_MAX = 8.0
+
+#: How long a client may leave its side open after BYE when the listener stops. It has been told,
+#: and has taken what was written before or is not going to.
+SHUTDOWN_CLOSING_SECONDS_MAX = 1.5
+
+SHUTDOWN_TEXT = "The server is shutting down"
 
 
 @implementer(IHandshakeListener, IHalfCloseableProtocol)
@@ -58,10 +71,13 @@ class ImapProtocol(Protocol):
     #: None before the greeting, and in connections that were turned away.
     _session: Session | None = None
     _timer: IDelayedCall | None = None
+    #: What joins the client to a replica; there is no session then.
+    _splice: Splice | None = None
     _octets_in = 0
 
-    def __init__(self, factory: "ImapFactory") -> None:
+    def __init__(self, factory: "ImapFactory", client: IAddress | None) -> None:
         self._factory = factory
+        self._client = client
 
     # What Twisted calls.
 
@@ -69,22 +85,19 @@ class ImapProtocol(Protocol):
         """Greets, or with implicit TLS waits for the handshake; turns away who is one too many."""
         factory = self._factory
         transport = cast(Transport, self.transport)
-        peer = transport.getPeer()
-        address, port = "local", 0
-        if isinstance(peer, IPv4Address | IPv6Address):
-            address, port = peer.host, peer.port
+        if isinstance(transport.getPeer(), IPv4Address | IPv6Address):
             # The end of an answer must not wait for the acknowledgement of its beginning.
             transport.setTcpNoDelay(True)
         self._began = self._heard = factory.reactor.seconds()
-        excess = factory.presence.enter(address)
+        connection = _connection(self._client, secure=factory.secure_without_tls)
+        excess = factory.presence.enter(connection.address)
         if excess is not None:
-            factory.journal.refused(address, port, excess)
+            factory.journal.refused(connection.address, connection.port, excess)
             if not factory.implicit_tls:
                 text = f"at most {excess.maximum} {excess.limit.value}"
                 transport.write(bye(text, response_code(LIMIT)))
             transport.loseConnection()
             return
-        connection = Connection(address, port, factory.secure_without_tls)
         self._entry = Entry(factory.journal, factory.presence, connection)
         self._wire = TransportWire(
             transport, factory.service.waiting, factory.contexts, self._changed
@@ -107,12 +120,22 @@ class ImapProtocol(Protocol):
             self._session.secured(self._entry.connection)
 
     def dataReceived(self, data: bytes) -> None:
-        """Passes *data* to the session. A fault there ends this connection, and no other."""
+        """
+        Passes *data* to the session, or to the replica that the client is joined to.
+
+        A fault in the session ends this connection, and no other.
+        """
+        self._octets_in += len(data)
+        if self._splice is not None:
+            self._splice.from_client(data)
+            return
         session = self._session
         if session is None:
             return
-        self._octets_in += len(data)
         self._heard = self._factory.reactor.seconds()
+        if self._octets_in > LOGIN_OCTETS_MAX and session.state is State.NOT_AUTHENTICATED:
+            self._end(Ending.TOO_MUCH, "too much before a login", CLIENTBUG)
+            return
         try:
             session.receive(data)
         except Exception:
@@ -122,12 +145,14 @@ class ImapProtocol(Protocol):
 
     def readConnectionLost(self) -> None:
         """The client has closed its side: what it sent is answered. `nc` and scripts do so."""
-        if self._session is None:
+        session = self._session
+        if session is None and self._splice is None:
             cast(Transport, self.transport).loseConnection()
             return
         self._entry.ending = self._entry.ending or Ending.CLIENT
         self._wire.input_ended()
-        self._session.end_of_input()
+        if session is not None:
+            session.end_of_input()
 
     def writeConnectionLost(self) -> None:
         """Our side is closed: all that was written is on its way."""
@@ -145,7 +170,7 @@ class ImapProtocol(Protocol):
         error = ""
         if self._entry.ending is None and isinstance(reason.value, SSL.Error):
             self._entry.ending = Ending.TLS
-            error = _tls_error(reason.value)
+            error = error_text(reason.value)
         seconds = factory.reactor.seconds() - self._began
         self._entry.ended(seconds, self._octets_in, self._wire.octets_out, error)
         self._wire.lost()
@@ -157,11 +182,17 @@ class ImapProtocol(Protocol):
 
     def shut_down(self) -> None:
         """Says BYE as soon as nothing runs. What a client is told to have happened has happened."""
-        if self._session is None:
-            self._wire.abort()
-        else:
+        self._wire.closing_seconds_max = SHUTDOWN_CLOSING_SECONDS_MAX
+        if self._splice is not None:
+            self._splice.at_rest = self._end_at_rest
+            self._end_at_rest()
+        elif self._session is not None:
             self._wire.at_rest = self._end_at_rest
             self._end_at_rest()
+        else:
+            self._wire.abort()
+        # Of those that are closed already, the time is over sooner than it was.
+        self._watch()
 
     def abort(self) -> None:
         """Ends the connection at once."""
@@ -177,8 +208,13 @@ class ImapProtocol(Protocol):
         self._session.greet()
 
     def _end_at_rest(self) -> None:
-        if self._session is not None and self._session.waits_for_client:
-            self._end(Ending.SHUTDOWN, "The server is shutting down", UNAVAILABLE)
+        splice = self._splice
+        if splice is not None:
+            if splice.is_at_rest:
+                self._entry.ending = Ending.SHUTDOWN
+                self._wire.end_relay(bye(SHUTDOWN_TEXT, response_code(UNAVAILABLE)))
+        elif self._session is not None and self._session.waits_for_client:
+            self._end(Ending.SHUTDOWN, SHUTDOWN_TEXT, UNAVAILABLE)
 
     def _end(self, ending: Ending, text: str, code: str | None = None) -> None:
         """Ends the connection with BYE, or without where none can be said."""
@@ -191,19 +227,28 @@ class ImapProtocol(Protocol):
             self._session.end(text, code)
 
     def _changed(self) -> None:
-        """The wire's news: it was closed, or the client does not read."""
-        if self._wire.is_closed:
+        """The wire's news: it was closed, the client does not read, or has another server now."""
+        wire = self._wire
+        self._splice = wire.splice
+        if wire.splice is not None:
+            # What a session takes in memory is over there now.
+            self._session = None
+            if self._factory.is_stopping:
+                self.shut_down()
+        if wire.is_closed:
             self._entry.leave()
-            self._entry.ending = self._entry.ending or Ending.SERVER
+            lost = None if wire.loss is None else _LOSSES[wire.loss]
+            self._entry.ending = self._entry.ending or lost or Ending.SERVER
         self._watch()
 
     # The clock. There is one timer, which is not moved for each octet that comes: when it fires it
     # looks at what is due by then, and fires again if that is later.
 
-    def _due(self) -> tuple[float, Ending]:
-        """When this connection will have ended if nothing happens, and why."""
+    def _due(self) -> tuple[float, Ending] | None:
+        """When this connection will have ended if nothing happens, and why; None: it will not."""
         wire = self._wire.due()
-        if self._wire.is_closed and wire is not None:
+        if self._wire.is_closed or self._splice is not None:
+            # The silence of a client that is joined to a replica is that one's matter.
             return wire
         session = self._session
         if session is None or session.state is State.NOT_AUTHENTICATED:
@@ -216,19 +261,24 @@ class ImapProtocol(Protocol):
         """Sees to it that `_look` is called when something is due, or before."""
         if self._wire.is_lost:
             return
-        due, _ = self._due()
+        due = self._due()
         timer = self._timer
         if timer is not None:
-            if timer.getTime() <= due:
+            if due is not None and timer.getTime() <= due[0]:
                 return
             timer.cancel()
-        delay = max(0.0, due - self._factory.reactor.seconds())
-        self._timer = self._factory.reactor.callLater(delay, self._look)
+            self._timer = None
+        if due is not None:
+            delay = max(0.0, due[0] - self._factory.reactor.seconds())
+            self._timer = self._factory.reactor.callLater(delay, self._look)
 
     def _look(self) -> None:
         self._timer = None
         now = self._factory.reactor.seconds()
-        due, ending = self._due()
+        expected = self._due()
+        if expected is None:
+            return
+        due, ending = expected
         if ending is Ending.IDLE and self._is_busy():
             # It is our turn, so the silence begins when this command ends, which is not yet.
             self._heard = now
@@ -280,7 +330,7 @@ class ImapFactory(Factory):
         self.implicit_tls = implicit_tls
         self.secure_without_tls = secure_without_tls
         self.connections: set[ImapProtocol] = set()
-        self._stopping = False
+        self.is_stopping = False
         self._stopped: Deferred[None] | None = None
         self._stop_timer: IDelayedCall | None = None
 
@@ -292,9 +342,9 @@ class ImapFactory(Factory):
 
     def buildProtocol(self, addr: IAddress | None) -> ImapProtocol | None:
         """A protocol for the new connection; none once the listener stops."""
-        if self._stopping:
+        if self.is_stopping:
             return None
-        return ImapProtocol(self)
+        return ImapProtocol(self, addr)
 
     def stop(self) -> Deferred[None]:
         """
@@ -303,7 +353,7 @@ class ImapFactory(Factory):
         Fires when all are gone, which takes a little more than `SHUTDOWN_SECONDS_MAX` at most. The
         listening port is its owner's to close, before.
         """
-        self._stopping = True
+        self.is_stopping = True
         for connection in list(self.connections):
             connection.shut_down()
         if not self.connections:
@@ -327,9 +377,18 @@ class ImapFactory(Factory):
             connection.abort()
 
 
-def _tls_error(error: SSL.Error) -> str:
-    """What OpenSSL says, for the log: a list of (library, function, reason), or other things."""
-    queue = error.args[0] if error.args else None
-    if not isinstance(queue, list):
-        return repr(error)
-    return "; ".join(text for _, _, text in queue)
+#: How a connection has ended if its replica went first.
+_LOSSES = {
+    Loss.BYE: Ending.REPLICA,
+    Loss.SAFE: Ending.REPLICA_LOST,
+    Loss.TORN: Ending.REPLICA_LOST,
+}
+
+
+def _connection(client: Any, *, secure: bool) -> Connection:
+    """What is known of *client* as its connection is made."""
+    if isinstance(client, ClientAddress):
+        return client.connection(secure=secure)
+    if isinstance(client, IPv4Address | IPv6Address):
+        return Connection(client.host, client.port, secure)
+    return Connection(LOCAL, 0, secure)

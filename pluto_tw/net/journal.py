@@ -8,6 +8,7 @@ mail.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -28,9 +29,12 @@ class Ending(Enum):
     SERVER = "the session gave the client up"
     IDLE = "nothing came for too long"
     NO_LOGIN = "no login in time"
+    TOO_MUCH = "too much came before a login"
     NOT_READING = "the client did not read for too long"
     NOT_CLOSING = "the client did not close its side"
     TLS = "TLS failed"
+    REPLICA = "the replica ended the session"
+    REPLICA_LOST = "the replica was lost"
     SHUTDOWN = "the server shuts down"
     FAULT = "a fault of ours"
 
@@ -64,6 +68,8 @@ class Journal:
     def __init__(self, *, commands_logged: bool = False) -> None:
         self.counts = Counts()
         self.commands_logged = commands_logged
+        #: Told how long each command took, in seconds, by its name.
+        self.timed: Callable[[str, float], None] = lambda name, seconds: None
 
     def refused(self, address: str, port: int, excess: Excess) -> None:
         """A connection was one too many. Only the first is logged: the others are a flood."""
@@ -103,6 +109,7 @@ class Entry:
         """See `Observer`."""
         self.commands += 1
         self._journal.counts.commands[name, outcome] += 1
+        self._journal.timed(name, seconds)
         if name == "LOGOUT" and outcome is Outcome.OK:
             self.ending = Ending.LOGOUT
         if self._journal.commands_logged:

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from pluto_tw.auth.authenticator import Authenticator
 from pluto_tw.auth.sasl import MECHANISMS, Ask, Mechanism
 from pluto_tw.auth.users import User
-from pluto_tw.imap.ports import Account, Challenge, Connection
+from pluto_tw.imap.ports import Account, Challenge, Connection, Elsewhere
 from pluto_tw.mail.codes import PRIVACYREQUIRED
 from pluto_tw.mail.errors import No
 
-OpenAccount = Callable[[User], Awaitable[Account]]
+OpenAccount = Callable[[User], Awaitable[Account | Elsewhere]]
 
 
 class AccountRealm:
@@ -50,7 +50,9 @@ class AccountRealm:
             MECHANISMS[mechanism](self._authenticator, network), self._open_account
         )
 
-    async def login(self, user: bytes, password: bytes, connection: Connection) -> Account:
+    async def login(
+        self, user: bytes, password: bytes, connection: Connection
+    ) -> Account | Elsewhere:
         """As `Realm.login`."""
         if not connection.secure:
             raise No(PRIVACYREQUIRED, "log in after STARTTLS")
@@ -63,10 +65,11 @@ class AccountExchange:
 
     def __init__(self, mechanism: Mechanism, open_account: OpenAccount) -> None:
         self.client_first = mechanism.client_first
+        self.takes_initial = mechanism.takes_initial
         self._mechanism = mechanism
         self._open_account = open_account
 
-    async def respond(self, response: bytes | None) -> Challenge | Account:
+    async def respond(self, response: bytes | None) -> Challenge | Account | Elsewhere:
         """As `Exchange.respond`."""
         answer = await self._mechanism.respond(response)
         if isinstance(answer, Ask):

@@ -8,7 +8,7 @@ help against guessing passwords, which is the realm's own matter.
 
 from collections.abc import Sequence
 
-from pluto_tw.imap.ports import Account, Challenge, Connection, Exchange, Realm
+from pluto_tw.imap.ports import Account, Challenge, Connection, Elsewhere, Exchange, Realm
 from pluto_tw.mail.codes import LIMIT
 from pluto_tw.mail.errors import No
 from pluto_tw.net.limits import Presence
@@ -33,7 +33,9 @@ class LimitedRealm:
         """As `Realm.exchange`; the account that comes out is asked for."""
         return LimitedExchange(self._realm.exchange(mechanism, connection), self._presence)
 
-    async def login(self, user: bytes, password: bytes, connection: Connection) -> Account:
+    async def login(
+        self, user: bytes, password: bytes, connection: Connection
+    ) -> Account | Elsewhere:
         """As `Realm.login`; No(LIMIT) besides."""
         return _admitted(await self._realm.login(user, password, connection), self._presence)
 
@@ -43,10 +45,11 @@ class LimitedExchange:
 
     def __init__(self, exchange: Exchange, presence: Presence) -> None:
         self.client_first = exchange.client_first
+        self.takes_initial = exchange.takes_initial
         self._exchange = exchange
         self._presence = presence
 
-    async def respond(self, response: bytes | None) -> Challenge | Account:
+    async def respond(self, response: bytes | None) -> Challenge | Account | Elsewhere:
         """As `Exchange.respond`; No(LIMIT) besides."""
         answer = await self._exchange.respond(response)
         return answer if isinstance(answer, Challenge) else _admitted(answer, self._presence)
@@ -56,7 +59,7 @@ class LimitedExchange:
         self._exchange.cancel()
 
 
-def _admitted(account: Account, presence: Presence) -> Account:
+def _admitted(account: Account | Elsewhere, presence: Presence) -> Account | Elsewhere:
     excess = presence.too_many_of(account.user)
     if excess is None:
         return account

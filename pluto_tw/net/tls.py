@@ -120,3 +120,11 @@ def _context(pair: KeyPair) -> SSL.Context:
     # TLS 1.2 lets a client ask for handshakes without end, each a hundred times as dear for us.
     context.set_options(SSL.OP_NO_RENEGOTIATION)
     return context
+
+
+def error_text(error: SSL.Error) -> str:
+    """What OpenSSL says, for the log: a list of (library, function, reason), or other things."""
+    queue = error.args[0] if error.args else None
+    if not isinstance(queue, list):
+        return repr(error)
+    return "; ".join(text for _, _, text in queue)

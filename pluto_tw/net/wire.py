@@ -26,9 +26,13 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
-from pluto_tw.imap.ports import Disconnected
+from pluto_tw.imap.ports import Disconnected, Link
+from pluto_tw.imap.responses import bye, response_code
+from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.waiting import Promise, Waiting
 from pluto_tw.net.journal import Ending
+from pluto_tw.net.splice import Loss, Splice
+from pluto_tw.net.upstream import ReplicaLink
 
 #: A client that pipelines more than this before we answer is paused, not dropped. Clients that
 #: pipeline send some ten commands of 100 octets; a read from the socket brings at most as much.
@@ -41,6 +45,10 @@ WRITE_STALLED_SECONDS_MAX = 300.0
 #: How long a client may leave its side open after we closed ours. On the slowest lines (20 kbit/s)
 #: what was written before the BYE takes so long.
 CLOSING_SECONDS_MAX = 30.0
+
+
+#: What a client is told whose replica is gone: the next login finds another one.
+REPLICA_LOST_BYE = bye("the server of your mail was lost, log in again", response_code(UNAVAILABLE))
 
 
 class Transport(Protocol):
@@ -73,6 +81,8 @@ class _State(Enum):
     #: TLS is being set up: nothing can be written.
     HANDSHAKE = "handshake"
     OPEN = "open"
+    #: The client is joined to a replica: see `splice.py`.
+    RELAYED = "relayed"
     #: We have ended it; the client may not have.
     CLOSED = "closed"
     #: It is gone, or as good as gone.
@@ -110,6 +120,8 @@ class TransportWire:
         "_drained",
         "_flooded",
         "_input_ended",
+        "_link",
+        "_octets_out",
         "_reading",
         "_secure",
         "_since",
@@ -119,7 +131,9 @@ class TransportWire:
         "_transport",
         "_waiting",
         "at_rest",
-        "octets_out",
+        "closing_seconds_max",
+        "loss",
+        "splice",
     )
 
     def __init__(
@@ -146,14 +160,21 @@ class TransportWire:
         self._drained: Promise[None] | None = None
         #: Called, if there is one, when all that came is used up as far as can be.
         self.at_rest: Callable[[], None] | None = None
-        self.octets_out = 0
+        #: How long the client may leave its side open after we closed ours.
+        self.closing_seconds_max = CLOSING_SECONDS_MAX
+        self._octets_out = 0
+        #: What joins the client to a replica, and the way there, while it is joined.
+        self.splice: Splice | None = None
+        self._link: ReplicaLink | None = None
+        #: How the replica has ended it, if it has.
+        self.loss: Loss | None = None
 
     # What the session calls.
 
     def write(self, data: bytes) -> None:
         """See `Wire`."""
         if self._state is _State.OPEN:
-            self.octets_out += len(data)
+            self._octets_out += len(data)
             self._transport.write(data)
 
     def drain(self) -> Awaitable[None]:
@@ -194,10 +215,27 @@ class TransportWire:
         self._pace()
         self._transport.startTLS(self._tls)
 
+    def relay(self, link: Link, rest: bytes) -> None:
+        """See `Wire`; *link* is a `ReplicaLink`."""
+        assert isinstance(link, ReplicaLink), "a client on Twisted is joined to a server on Twisted"
+        if self.is_closed:
+            link.close()
+            return
+        self._state = _State.RELAYED
+        self._transport.unregisterProducer()
+        self._stalled = self._flooded = False
+        self._reading = True
+        self._link = link
+        self.splice = link.join(self._transport, rest, self._replica_lost)
+        if self._input_ended:
+            link.end_of_input()
+        self._changed()
+
     def close(self) -> None:
         """See `Wire`."""
         if self.is_closed:
             return
+        self._part()
         handshaking = self._state is _State.HANDSHAKE
         self._state = _State.CLOSED
         self._since = self._waiting.seconds()
@@ -235,11 +273,24 @@ class TransportWire:
         self._secure = secure
         self._transport.registerProducer(self, True)
 
+    @property
+    def octets_out(self) -> int:
+        """What the client was sent so far."""
+        return self._octets_out + (0 if self.splice is None else self.splice.octets_out)
+
     def input_ended(self) -> None:
         """The client has closed its side."""
         self._input_ended = True
         if self._state is _State.CLOSED:
             self._transport.loseConnection()
+        elif self._link is not None:
+            self._link.end_of_input()
+
+    def end_relay(self, bye: bytes) -> None:
+        """Ends the connection of a client that is joined, at a place where *bye* may be said."""
+        self._octets_out += len(bye)
+        self._transport.write(bye)
+        self.close()
 
     def abort(self) -> None:
         """Ends the connection at once, whatever was written. That it is lost follows later."""
@@ -249,13 +300,14 @@ class TransportWire:
 
     def lost(self) -> None:
         """The connection is gone."""
+        self._part()
         self._state = _State.LOST
         self._fail_drain()
 
     def due(self) -> tuple[float, Ending] | None:
         """When the client will have been slow for too long, and at what."""
         if self._state is _State.CLOSED:
-            return self._since + CLOSING_SECONDS_MAX, Ending.NOT_CLOSING
+            return self._since + self.closing_seconds_max, Ending.NOT_CLOSING
         if self._stalled:
             return self._since + WRITE_STALLED_SECONDS_MAX, Ending.NOT_READING
         return None
@@ -283,6 +335,26 @@ class TransportWire:
 
     # Below.
 
+    def _part(self) -> None:
+        """The client is no longer joined to a replica; harmless when it was not."""
+        splice, self.splice = self.splice, None
+        if splice is not None:
+            splice.part()
+            self._octets_out += splice.octets_out
+            # The replica may have stopped the reading; now it is read for its end.
+            if not self._input_ended:
+                self._transport.resumeProducing()
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def _replica_lost(self, loss: Loss) -> None:
+        self.loss = loss
+        if loss is Loss.SAFE:
+            self.end_relay(REPLICA_LOST_BYE)
+        else:
+            self.close()
+
     def _end(self) -> None:
         transport = self._transport
         half = IHalfCloseableDescriptor.providedBy(transport)
@@ -293,6 +365,9 @@ class TransportWire:
 
     def _pace(self) -> None:
         """Reads on, or no more, by what is known now."""
+        if self._state is _State.RELAYED:
+            # The replica says how fast.
+            return
         reading = self._state is not _State.OPEN or not (self._stalled or self._flooded)
         if reading is self._reading or self._input_ended or self._state is _State.LOST:
             return

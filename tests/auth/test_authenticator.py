@@ -10,12 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.auth import authenticator
 from pluto_tw.auth.authenticator import SUCCESS_SECONDS, WAIT_SECONDS_MAX, Authenticator
-from pluto_tw.auth.file import Users, read_users
 from pluto_tw.auth.hashing import HashingThreads
 from pluto_tw.auth.names import AccountKey
 from pluto_tw.auth.passwords import PasswordHash
 from pluto_tw.auth.slowdown import ADDRESS_FAILURES_FREE, USER_FAILURES_FREE, Slowdown
 from pluto_tw.auth.users import User
+from pluto_tw.auth.users_file import Users, read_users
 from pluto_tw.mail.codes import AUTHENTICATIONFAILED, UNAVAILABLE
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.waiting import ThreadHop

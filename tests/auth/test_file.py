@@ -8,9 +8,11 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.auth.file import PROBLEMS_TOLD_MAX, AuthFile, UsersRefused, read_users
+from pluto_tw.auth.file import AuthFile
 from pluto_tw.auth.names import AccountKey, account_key
+from pluto_tw.auth.refusals import UsersRefused
 from pluto_tw.auth.users import User
+from pluto_tw.auth.users_file import PROBLEMS_TOLD_MAX, read_users
 
 #: As in the README of the original.
 ORIGINAL = b"username1;secret1\nusername2;secret2\nusername3;secret3\n"
@@ -38,7 +40,7 @@ class ReadUsersTests(SynchronousTestCase):
             [(1, "username1"), (2, "username2"), (3, "username3")],
         )
         self.assertTrue(users.by_key[AccountKey("username2")].password.matches(b"secret2"))
-        self.assertEqual(users.in_the_clear, 3)
+        self.assertEqual(users.warnings, ["3 of 3 passwords are in the clear: keep hashes instead"])
 
     def test_ids_are_numbers_of_lines(self) -> None:
         """Comments, deleted users and blank lines count; so does nothing but LF."""

@@ -5,9 +5,10 @@ import base64
 import hashlib
 
 import argon2
+from argon2 import PasswordHasher as Hasher
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.auth.passwords import password_forms, read_password
+from pluto_tw.auth.passwords import hash_password, password_forms, read_password
 from pluto_tw.mail.errors import No
 
 #: The password `secret`, as the reference implementation of Argon2, `openssl passwd -6`, libxcrypt,
@@ -72,6 +73,7 @@ class ReadPasswordTests(SynchronousTestCase):
             "{BLF-CRYPT}$2y$04$hunter2",
             "{SSHA512}hunter2",
             "{SSHA512}" + base64.b64encode(bytes(64)).decode("ascii"),
+            "{SHA512}hunter2",
             "{SCRAM-SHA-256}hunter2",
             "{SCRAM-SHA-256}0,AAAA,AAAA,AAAA",
             "{SCRAM-SHA-256}é,AAAA,AAAA,AAAA",
@@ -106,6 +108,18 @@ class ReadPasswordTests(SynchronousTestCase):
         self.patch(argon2.low_level, "verify_secret", verify)
         with self.assertRaises(No):
             read_password(SECRET["ARGON2ID"]).matches(b"secret")
+
+    def test_hashes_of_the_original_have_no_salt(self) -> None:
+        digest = base64.b64encode(hashlib.sha512(b"secret").digest()).decode("ascii")
+        password = read_password("{SHA512}" + digest)
+        self.assertTrue(password.matches(b"secret"))
+        self.assertFalse(password.matches(b"Secret"))
+
+    def test_new_passwords_are_hashed_in_the_form_that_they_are_checked_in(self) -> None:
+        self.patch(argon2, "PasswordHasher", lambda: Hasher(time_cost=1, memory_cost=64))
+        password = read_password(hash_password("e\u0301".encode()))
+        self.assertEqual(password.scheme, "ARGON2ID")
+        self.assertTrue(password.matches("é".encode()))
 
     def test_shown_without_itself(self) -> None:
         self.assertEqual(repr(read_password("hunter2")), "<a password as {PLAIN}>")

@@ -2,10 +2,12 @@
 """The mechanisms PLAIN and LOGIN."""
 
 from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.auth.sasl import MECHANISMS, Ask
+from pluto_tw.auth.sasl import MECHANISMS, Ask, authorized_key
 from pluto_tw.auth.users import User
 from pluto_tw.mail.codes import AUTHENTICATIONFAILED, AUTHORIZATIONFAILED
+from pluto_tw.mail.errors import No
 from tests.auth.test_authenticator import HERE, AuthenticatorCase
 
 
@@ -64,6 +66,12 @@ class LoginTests(MechanismCase):
         self.assert_asks(b"fred", b"Password:")
         self.assert_user(b"secret")
 
+    def test_the_name_may_come_first(self) -> None:
+        """With the command, as programs send it (RFC 4959) where the draft has no such thing."""
+        self.assertTrue(self.mechanism.takes_initial)
+        self.assert_asks(b"fred", b"Password:")
+        self.assert_user(b"secret")
+
     def test_wrong_password(self) -> None:
         self.assert_asks(None, b"Username:")
         self.assert_asks(b"fred", b"Password:")
@@ -73,3 +81,15 @@ class LoginTests(MechanismCase):
         self.assert_asks(None, b"Username:")
         self.assert_asks(b"", b"Password:")
         self.assertEqual(self.refusal(self.respond(b"secret")), AUTHENTICATIONFAILED)
+
+
+class ExternalTests(SynchronousTestCase):
+    def test_a_key_is_taken_as_it_is(self) -> None:
+        self.assertEqual(authorized_key("jörg".encode()), "jörg")
+
+    def test_anything_else_is_refused(self) -> None:
+        """RFC 4422 §A.1: no identity is derived, and only the canonical form is a key."""
+        for response in (b"", b"Fred", b"\xff", b"fr\0ed", b" fred"):
+            with self.assertRaises(No) as raised:
+                authorized_key(response)
+            self.assertEqual(raised.exception.code, AUTHORIZATIONFAILED)

@@ -2,7 +2,7 @@
 """The realm that other tests stand on."""
 
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,6 +18,8 @@ from pluto_tw.mail.errors import No
 from tests.support.account import MemoryAccount
 from tests.support.realm import ASK, PLAIN, MemoryRealm
 
+T = TypeVar("T")
+
 SECURE = Connection("192.0.2.1", 40000, secure=True)
 INSECURE = Connection("192.0.2.1", 40000, secure=False)
 
@@ -29,7 +31,7 @@ class MemoryRealmTests(SynchronousTestCase):
         self.account = self.memory.account_of(b"fred", b"secret")
         self.realm: Realm = self.memory
 
-    def now(self, work: Coroutine[Any, Any, Account | Challenge]) -> Account | Challenge:
+    def now(self, work: Coroutine[Any, Any, T]) -> T:
         return self.successResultOf(Deferred.fromCoroutine(work))
 
     def refuses(self, code: str, work: Coroutine[Any, Any, object]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from twisted.internet.task import Clock
 
-from pluto_tw.imap.ports import Connection, Disconnected, Outcome
+from pluto_tw.imap.ports import Connection, Disconnected, Link, Outcome
 from pluto_tw.imap.session import Service, Session
 from pluto_tw.imap.table import COMMANDS
 from pluto_tw.net.waiting import DeferredPromise, ReactorWaiting
@@ -29,6 +29,8 @@ class RecordingWire:
     tls_started: bool = False
     #: Octets that the session has left unread.
     waiting: int = 0
+    #: Whom the client was joined to, and what it had sent by then.
+    relayed: tuple[Link, bytes] | None = None
     _blocked: list[DeferredPromise] | None = None
 
     def write(self, data: bytes) -> None:
@@ -62,6 +64,9 @@ class RecordingWire:
 
     def start_tls(self) -> None:
         self.tls_started = True
+
+    def relay(self, link: Link, rest: bytes) -> None:
+        self.relayed = (link, rest)
 
     def close(self) -> None:
         self.closed = True

@@ -72,6 +72,7 @@ class PlainExchange:
     """PLAIN, RFC 4616; nobody may act for another user."""
 
     client_first = True
+    takes_initial = True
 
     def __init__(self, realm: MemoryRealm) -> None:
         self.cancelled = False
@@ -98,6 +99,7 @@ class AskExchange:
     """X-ASK: user and password, each when asked for."""
 
     client_first = False
+    takes_initial = False
 
     def __init__(self, realm: MemoryRealm) -> None:
         self.cancelled = False

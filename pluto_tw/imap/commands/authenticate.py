@@ -2,8 +2,8 @@
 """
 AUTHENTICATE, RFC 9051 §6.2.2: the exchange of a SASL mechanism. The mechanisms are the realm's.
 
-The initial response of RFC 4959 is taken where the client speaks first; a mechanism in which the
-server does cannot have one.
+The initial response of RFC 4959 is taken where the mechanism has one, which is always so where the
+client speaks first.
 """
 
 import binascii
@@ -62,14 +62,14 @@ async def run(session: Session, value: Authenticate) -> Reply:
 
 
 async def _exchange(session: Session, exchange: Exchange, response: bytes | None) -> Reply:
-    if response is not None and not exchange.client_first:
+    if response is not None and not exchange.takes_initial:
         raise Bad("this mechanism has no initial response")
     if response is None and exchange.client_first:
         response = await _ask(session, b"")
     for _ in range(ROUNDS_MAX):
         answer = await exchange.respond(response)
         if not isinstance(answer, Challenge):
-            return session.log_in(answer)
+            return await session.log_in(answer)
         response = await _ask(session, answer.data)
     raise Bad("the exchange does not end")
 

@@ -38,7 +38,7 @@ async def run(session: Session, value: Login) -> Reply:
         raise No(PRIVACYREQUIRED, "LOGIN needs TLS here: use STARTTLS first")
     try:
         account = await realm.login(value.user, value.password, session.connection)
+        return await session.log_in(account)
     except No as refused:
         session.refused_login(refused)
         raise
-    return session.log_in(account)
