@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-The configuration: `config.toml`, read and checked as a whole.
+The configuration: `config.toml`, read as a whole.
 
 A file that was written for the original loads. Errors and warnings are collected (`problems.py`),
-so that all of them are told at once. Which keys there are is in `keys.py`; what a role needs of
-them before it can start is asked of it here too (`Worker.check`), since it is the file that must
-be mended.
+so that all of them are told at once. Which keys there are is in `keys.py` and `sections.py`; what
+comes out, and what a role needs of it before it can start, in `settings.py`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,10 +15,19 @@ from typing import Any, Final
 import toml
 
 from pluto_tw.net.limits import Limits
-from pluto_tw.node import keys
+from pluto_tw.node import keys, sections
 from pluto_tw.node.addresses import Address
-from pluto_tw.node.keys import Section
 from pluto_tw.node.problems import Problems
+from pluto_tw.node.sections import Section
+from pluto_tw.node.settings import (
+    Adapter,
+    Distributor,
+    Imap,
+    Internal,
+    Public,
+    Storage,
+    Worker,
+)
 from pluto_tw.node.table import Table
 
 #: Where a node looks when it is not told.
@@ -30,82 +38,11 @@ _ANY: Final = Section("", "", ())
 
 
 @dataclass(frozen=True, slots=True)
-class Imap:
-    """The section IMAP."""
+class _Root:
+    """RootCertLoc: it may be written and wrong."""
 
-    greeting: str
-    separator: str
-    limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class UsersFile:
-    """A section AuthFile."""
-
-    file: Path
-    separator: str
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """One section of Workers, and the sections below it; None where a key is not written."""
-
-    key: str
-    name: str
-    listen_mail: Address | None
-    store_root: Path | None
-    shards: int
-    users: range | None
-    adapter: str | None
-    users_file: UsersFile | None
-    public_cert: Path | None
-    public_key: Path | None
-    allow_plaintext: bool
-    log_level: str
-    #: By subnet and by name, where each other replica is.
-    peers: Mapping[str, Mapping[str, Address]]
-    #: For messages of `check`.
-    table: Table = field(compare=False, repr=False)
-
-    def check(self) -> None:
-        """Adds what is missing or does not fit for a start of this worker."""
-        table = self.table
-        table.need(keys.LISTEN_MAIL, self.listen_mail)
-        table.need(keys.STORE_ROOT, self.store_root)
-        self._check_subnet()
-        self._check_users()
-        self._check_tls()
-
-    def _check_subnet(self) -> None:
-        file, key = self.table.file, self.table.key("Peers")
-        if not self.peers:
-            expected = f"a table [{key}.<subnet>], empty while there is no other replica"
-            self.table.problems.missing(file, key, expected)
-        elif len(self.peers) > 1:
-            expected = "one subnet: a worker's accounts belong to one"
-            self.table.problems.wrong(file, key, sorted(self.peers), expected)
-
-    def _check_users(self) -> None:
-        if self.adapter is None:
-            self.table.problems.missing(
-                self.table.file,
-                self.table.key(keys.ADAPTER),
-                f'"{keys.AUTH_FILE}", as there is no distributor yet that knows the users',
-            )
-        elif self.adapter != keys.AUTH_FILE:
-            self.table.wrong(keys.ADAPTER, f'"{keys.AUTH_FILE}", the only adapter there is yet')
-
-    def _check_tls(self) -> None:
-        if self.allow_plaintext:
-            if self.public_cert is not None:
-                self.table.wrong(keys.ALLOW_PLAINTEXT, "false, or no PublicCertLoc")
-            elif self.listen_mail is not None and not self.listen_mail.is_loopback:
-                self.table.wrong(
-                    keys.LISTEN_MAIL,
-                    "a loopback address, such as 127.0.0.1:143, where AllowPlaintext is true",
-                )
-        elif self.public_cert is None:
-            self.table.need(keys.PUBLIC_CERT, self.public_cert)
+    path: Path | None
+    is_written: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +51,9 @@ class Configuration:
 
     file: Path
     imap: Imap
+    distributor: Distributor | None
     workers: Mapping[str, Worker]
+    storage: Storage | None
     #: Whether the file could be read as TOML.
     is_readable: bool
     problems: Problems = field(compare=False)
@@ -124,16 +63,39 @@ class Configuration:
         found = self.workers.get(name)
         if found is None:
             found = next((w for w in self.workers.values() if w.name == name), None)
-        if found is None and not self.is_readable:
-            # The file has its own mistake; that nothing was found in it is none besides.
-            return None
         if found is None:
             known = ", ".join(f"{w.key} ({w.name})" for w in self.workers.values()) or "none"
-            self.problems.errors.append(
-                f"{self.file}: there is no worker {name!r}: expected the key or the Name of one of "
-                f"the workers, which are: {known}"
+            self._not_there(
+                f"there is no worker {name!r}: expected the key or the Name of one of the "
+                f"workers, which are: {known}"
             )
         return found
+
+    def need_distributor(self) -> Distributor | None:
+        """The distributor; a problem if there is none."""
+        if self.distributor is None:
+            self._not_there("Distributor is missing: expected a table [Distributor]")
+        return self.distributor
+
+    def need_storage(self) -> Storage | None:
+        """Storage; a problem if there is none."""
+        if self.storage is None:
+            self._not_there("Storage is missing: expected a table [Storage]")
+        return self.storage
+
+    def nodes(self) -> list[Distributor | Worker | Storage]:
+        """All nodes of the file: replicas first, so that a distributor finds them serving."""
+        found: list[Distributor | Worker | Storage] = [*self.workers.values()]
+        if self.storage is not None:
+            found.append(self.storage)
+        if self.distributor is not None:
+            found.append(self.distributor)
+        return found
+
+    def _not_there(self, error: str) -> None:
+        # A file with a mistake of its own has nothing in it, which is no mistake besides.
+        if self.is_readable:
+            self.problems.errors.append(f"{self.file}: {error}")
 
 
 def find(place: str | None) -> Path:
@@ -147,15 +109,17 @@ def load(file: Path) -> Configuration:
     """Reads *file*; never raises, since `problems` tell all."""
     problems = Problems()
     content = _parse(file, problems)
-    top = Table(problems, file, "", keys.TOP, {} if content is None else content)
-    top.take(keys.ROOT_CERT)
+    top = Table(problems, file, "", sections.TOP, {} if content is None else content)
+    root = _Root(top.take(keys.ROOT_CERT), top.is_written(keys.ROOT_CERT))
     imap = _imap(top)
     names: dict[str, str] = {}
-    _distributor(top, names)
-    workers = _workers(top, names)
-    _storage(top, names)
+    distributor = _distributor(top, names, root)
+    workers = _workers(top, names, root)
+    storage = _storage(top, names, root)
     top.finish()
-    return Configuration(file, imap, workers, content is not None, problems)
+    if distributor is not None and not imap.distributors:
+        imap = Imap(imap.greeting, imap.separator, imap.limits, (distributor.name,))
+    return Configuration(file, imap, distributor, workers, storage, content is not None, problems)
 
 
 def _parse(file: Path, problems: Problems) -> dict[str, Any] | None:
@@ -178,76 +142,104 @@ def _empty(above: Table, name: str, section: Section) -> Table:
 
 
 def _imap(top: Table) -> Imap:
-    table = top.table("IMAP", keys.IMAP) or _empty(top, "IMAP", keys.IMAP)
+    table = top.table("IMAP", sections.IMAP) or _empty(top, "IMAP", sections.IMAP)
     limits = Limits(
         table.take(keys.CONNECTIONS_MAX),
         table.take(keys.ADDRESS_CONNECTIONS_MAX),
         table.take(keys.USER_CONNECTIONS_MAX),
         table.take(keys.UNLIMITED_NETWORKS),
     )
-    imap = Imap(table.take(keys.GREETING), table.take(keys.SEPARATOR), limits)
+    greeting, separator = table.take(keys.GREETING), table.take(keys.SEPARATOR)
+    imap = Imap(greeting, separator, limits, table.take(keys.DISTRIBUTORS))
     table.finish()
     return imap
 
 
-def _distributor(top: Table, names: dict[str, str]) -> None:
-    table = top.table("Distributor", keys.DISTRIBUTOR)
+def _distributor(top: Table, names: dict[str, str], root: _Root) -> Distributor | None:
+    table = top.table("Distributor", sections.DISTRIBUTOR)
     if table is None:
-        return
-    _name(table, names)
-    _take(table, keys.DISTRIBUTOR, but=(keys.NAME.name, keys.ADAPTER.name))
-    _adapter(table)
+        return None
+    distributor = Distributor(
+        key="Distributor",
+        name=_name(table, names) or "Distributor",
+        public_mail=table.take(keys.PUBLIC_MAIL),
+        listen_mail=table.take(keys.LISTEN_MAIL),
+        listen_starttls=table.take(keys.LISTEN_STARTTLS),
+        proxy_networks=table.take(keys.PROXY_NETWORKS),
+        prometheus=table.take(keys.PROMETHEUS),
+        admin_socket=table.take(keys.ADMIN_SOCKET),
+        public=_public(table),
+        internal=_internal(table, root, keys.INTERNAL_CERT, keys.INTERNAL_KEY),
+        adapter=_adapter(table),
+        log_level=table.take(keys.LOG_LEVEL),
+        table=table,
+    )
     table.finish()
+    return distributor
 
 
-def _storage(top: Table, names: dict[str, str]) -> None:
-    table = top.table("Storage", keys.STORAGE)
+def _storage(top: Table, names: dict[str, str], root: _Root) -> Storage | None:
+    table = top.table("Storage", sections.STORAGE)
     if table is None:
-        return
-    _name(table, names)
-    _take(table, keys.STORAGE, but=(keys.NAME.name,))
-    _peers(table)
-    for below in _tables(table, "SyncAddrs", keys.SYNC_ADDRESSES).values():
-        _take(below, keys.SYNC_ADDRESSES)
-        below.finish()
+        return None
+    addresses = _tables(table, "SyncAddrs", sections.SYNC_ADDRESSES)
+    storage = Storage(
+        key="Storage",
+        name=_name(table, names) or "Storage",
+        public_mail=table.take(keys.PUBLIC_MAIL),
+        listen_mail=table.take(keys.LISTEN_MAIL),
+        mail_socket=table.take(keys.MAIL_SOCKET),
+        prometheus=table.take(keys.PROMETHEUS),
+        admin_socket=table.take(keys.ADMIN_SOCKET),
+        internal=_internal(table, root, keys.CERT, keys.KEY),
+        store_root=table.take(keys.STORE_ROOT),
+        shards=table.take(keys.SHARDS),
+        log_level=table.take(keys.LOG_LEVEL),
+        listen_sync={subnet: _sync_address(below) for subnet, below in addresses.items()},
+        peers=_peers(table, "Peers", sections.PEERS, keys.PEER),
+        table=table,
+    )
     table.finish()
+    return storage
 
 
-def _workers(top: Table, names: dict[str, str]) -> dict[str, Worker]:
-    found = _tables(top, "Workers", keys.WORKER)
-    workers = {key: _worker(key, below, names) for key, below in found.items()}
+def _sync_address(table: Table) -> Address | None:
+    table.take(keys.SYNC_PUBLIC)
+    address = table.take(keys.SYNC_LISTEN)
+    table.finish()
+    return address
+
+
+def _workers(top: Table, names: dict[str, str], root: _Root) -> dict[str, Worker]:
+    found = _tables(top, "Workers", sections.WORKER)
+    workers = {key: _worker(key, below, names, root) for key, below in found.items()}
     _check_ranges(list(workers.values()))
     return workers
 
 
-def _worker(key: str, table: Table, names: dict[str, str]) -> Worker:
-    name = _name(table, names)
-    adapter, users_file = _adapter(table)
-    public_cert, public_key = table.take(keys.PUBLIC_CERT), table.take(keys.PUBLIC_KEY)
-    if public_cert is not None:
-        table.need(keys.PUBLIC_KEY, public_key)
-    elif public_key is not None:
-        table.need(keys.PUBLIC_CERT, public_cert)
+def _worker(key: str, table: Table, names: dict[str, str], root: _Root) -> Worker:
+    table.take(keys.PUBLIC_SYNC)
     worker = Worker(
-        key,
-        name or key,
-        table.take(keys.LISTEN_MAIL),
-        table.take(keys.STORE_ROOT),
-        table.take(keys.SHARDS),
-        _users(table),
-        adapter,
-        users_file,
-        public_cert,
-        public_key,
-        table.take(keys.ALLOW_PLAINTEXT),
-        table.take(keys.LOG_LEVEL),
-        _peers(table),
-        table,
+        key=key,
+        name=_name(table, names) or key,
+        public_mail=table.take(keys.PUBLIC_MAIL),
+        listen_mail=table.take(keys.LISTEN_MAIL),
+        mail_socket=table.take(keys.MAIL_SOCKET),
+        listen_sync=table.take(keys.LISTEN_SYNC),
+        prometheus=table.take(keys.PROMETHEUS),
+        admin_socket=table.take(keys.ADMIN_SOCKET),
+        internal=_internal(table, root, keys.CERT, keys.KEY),
+        store_root=table.take(keys.STORE_ROOT),
+        shards=table.take(keys.SHARDS),
+        users=_users(table),
+        adapter=_adapter(table),
+        public=_public(table),
+        allow_plaintext=table.take(keys.ALLOW_PLAINTEXT),
+        log_level=table.take(keys.LOG_LEVEL),
+        peers=_peers(table, "Peers", sections.PEERS, keys.PEER),
+        mail_peers=_peers(table, "MailPeers", sections.MAIL_PEERS, keys.MAIL_PEER),
+        table=table,
     )
-    for other in (keys.PUBLIC_MAIL, keys.PUBLIC_SYNC, keys.LISTEN_SYNC, keys.PROMETHEUS):
-        table.take(other)
-    table.take(keys.CERT)
-    table.take(keys.KEY)
     table.finish()
     return worker
 
@@ -261,13 +253,6 @@ def _tables(above: Table, name: str, section: Section) -> dict[str, Table]:
     return {key: below for key, below in found.items() if below is not None}
 
 
-def _take(table: Table, section: Section, but: Sequence[str] = ()) -> None:
-    """Reads all keys of *section* for their problems."""
-    for key in section.keys:
-        if not key.lost and key.name not in but:
-            table.take(key)
-
-
 def _name(table: Table, names: dict[str, str]) -> str | None:
     """The Name of a node; *names* has those of the nodes before, with their sections."""
     name = table.take(keys.NAME)
@@ -279,27 +264,57 @@ def _name(table: Table, names: dict[str, str]) -> str | None:
     return name
 
 
-def _adapter(table: Table) -> tuple[str | None, UsersFile | None]:
-    """The adapter's name, and its section if that is AuthFile."""
-    adapter = table.take(keys.ADAPTER)
-    users_file = _users_file(table.table(keys.AUTH_FILE, keys.FILE_ADAPTER))
-    postgres = table.table(keys.AUTH_POSTGRES, keys.POSTGRES_ADAPTER)
-    if postgres is not None:
-        _take(postgres, keys.POSTGRES_ADAPTER)
-        postgres.finish()
-    if adapter is not None and adapter not in table.names():
-        key = table.key(adapter)
+def _public(table: Table) -> Public:
+    certificate, private_key = table.take(keys.PUBLIC_CERT), table.take(keys.PUBLIC_KEY)
+    if certificate is not None:
+        table.need(keys.PUBLIC_KEY, private_key)
+    elif private_key is not None:
+        table.need(keys.PUBLIC_CERT, certificate)
+    return Public(certificate, private_key)
+
+
+def _internal(
+    table: Table,
+    root: _Root,
+    certificate: keys.Key[Path | None],
+    private_key: keys.Key[Path | None],
+) -> Internal:
+    return Internal(
+        root.path,
+        root.is_written,
+        table.take(certificate),
+        table.take(private_key),
+        certificate,
+        private_key,
+    )
+
+
+def _adapter(table: Table) -> Adapter | None:
+    """What AuthAdapter names; None if it is not there."""
+    name = table.take(keys.ADAPTER)
+    ours: dict[str, Adapter] = {}
+    for section in (sections.FILE_ADAPTER, sections.POSTGRES_ADAPTER):
+        adapter = section.name.rpartition(".")[2]
+        below = table.table(adapter, section)
+        if below is not None:
+            ours[adapter] = _settings(adapter, below, section, is_used=adapter == name)
+    if name is None or name in ours:
+        return None if name is None else ours[name]
+    settings = table.foreign(name)
+    if settings is None and not table.is_written(name):
+        key = table.key(name)
         table.problems.missing(table.file, key, f"a table [{key}], as AuthAdapter names it")
-    return adapter, users_file
+    return Adapter(name, settings or {}, settings is not None)
 
 
-def _users_file(table: Table | None) -> UsersFile | None:
-    if table is None:
-        return None
-    file, separator = table.take(keys.USERS_FILE), table.take(keys.USERS_SEPARATOR)
-    table.need(keys.USERS_FILE, file)
+def _settings(adapter: str, table: Table, section: Section, *, is_used: bool) -> Adapter:
+    settings = {key.name: table.take(key) for key in section.keys}
+    needed = [key for key in section.keys if key.needed]
+    if is_used:
+        for key in needed:
+            table.need(key, settings[key.name])
     table.finish()
-    return None if file is None else UsersFile(file, separator)
+    return Adapter(adapter, settings, all(settings[key.name] is not None for key in needed))
 
 
 def _users(table: Table) -> range | None:
@@ -329,15 +344,19 @@ def _check_ranges(workers: Sequence[Worker]) -> None:
             highest = users.stop, worker
 
 
-def _peers(table: Table) -> dict[str, dict[str, Address]]:
-    return {name: _subnet(below) for name, below in _tables(table, "Peers", keys.PEERS).items()}
+def _peers(
+    above: Table, name: str, section: Section, each: keys.Key[Address | None]
+) -> dict[str, dict[str, Address]]:
+    """By subnet, and then by the name of a replica."""
+    return {
+        subnet: _addresses(table, each) for subnet, table in _tables(above, name, section).items()
+    }
 
 
-def _subnet(table: Table) -> dict[str, Address]:
-    """Each key is the name of a replica."""
+def _addresses(table: Table, each: keys.Key[Address | None]) -> dict[str, Address]:
     found = {}
     for name in table.names():
-        address = table.take_named(name, keys.PEER)
+        address = table.take_named(name, each)
         if address is not None:
             found[name] = address
     return found

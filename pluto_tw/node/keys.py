@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-Every key of the configuration: its section, its kind, what it means, and what holds without it.
+Every key of the configuration: its kind, what it means, and what holds without it.
 
-The names are those of the original; what is new follows their style. The reading of a file
-(`config.py`) and the reference page (`reference.py`) are made of this table, so a key that is not
-here is read by nobody and documented nowhere.
+The names are those of the original; what is new follows their style. `sections.py` says which keys
+a section has. The reading of a file (`config.py`) and the reference page (`reference.py`) are made
+of both, so a key that is not here is read by nobody and documented nowhere.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pluto_tw.mail.names import SEPARATORS
 from pluto_tw.net import limits
+from pluto_tw.node import kinds
 from pluto_tw.node.addresses import Address
 from pluto_tw.node.kinds import (
     ADDRESS,
@@ -20,7 +21,10 @@ from pluto_tw.node.kinds import (
     FILE,
     LINE,
     LISTENING_ADDRESS,
+    NAMES,
     NETWORKS,
+    NODE_NAME,
+    SOCKET,
     TEXT,
     TRUTH,
     Kind,
@@ -30,10 +34,6 @@ from pluto_tw.node.kinds import (
 )
 
 T = TypeVar("T")
-
-#: The adapters that know users.
-AUTH_FILE: Final = "AuthFile"
-AUTH_POSTGRES: Final = "AuthPostgres"
 
 #: The levels of the log, the most talkative first.
 LOG_LEVELS: Final = ("debug", "info", "warn", "error", "critical")
@@ -54,15 +54,8 @@ class Key(Generic[T]):
     lost: bool = False
     #: Whether the value is shown to nobody.
     secret: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A table of the file, as it is written in it; `<...>` stands for a name of one's own."""
-
-    name: str
-    meaning: str
-    keys: tuple[Key[Any], ...]
+    #: Whether its section is of no use without it.
+    needed: bool = False
 
 
 def _lost(name: str, meaning: str) -> Key[None]:
@@ -106,14 +99,57 @@ UNLIMITED_NETWORKS: Final[Key[tuple[Network, ...]]] = Key(
     (),
 )
 
+DISTRIBUTORS: Final[Key[tuple[str, ...]]] = Key(
+    "Distributors",
+    NAMES,
+    "The Names of the distributors, of all regions, that may act for users. Without it, the one of "
+    "this file. Read again at a reload.",
+    (),
+)
+
 NAME: Final[Key[str | None]] = Key(
-    "Name", LINE, "The node's name, unlike that of any other node, for ever.", None
+    "Name",
+    NODE_NAME,
+    "The node's name, unlike that of any other node, for ever. Its certificate has it.",
+    None,
 )
 PUBLIC_MAIL: Final[Key[Address | None]] = Key(
     "PublicMailAddr", ADDRESS, "Where others reach what listens on ListenMailAddr.", None
 )
 LISTEN_MAIL: Final[Key[Address | None]] = Key(
-    "ListenMailAddr", LISTENING_ADDRESS, "Where the node listens for mail programs.", None
+    "ListenMailAddr",
+    LISTENING_ADDRESS,
+    "Where the node listens with TLS from the first octet: a distributor, and a worker with an "
+    "AuthAdapter, for mail programs; any other node for distributors, whose certificates it asks "
+    "for.",
+    None,
+)
+LISTEN_STARTTLS: Final[Key[Address | None]] = Key(
+    "ListenStartTLSAddr",
+    LISTENING_ADDRESS,
+    "Where the node listens for mail programs that begin TLS by STARTTLS.",
+    None,
+)
+MAIL_SOCKET: Final[Key[Path | None]] = Key(
+    "MailSocket",
+    SOCKET,
+    "Where the node listens for a distributor on the same machine, which then uses this instead of "
+    "PublicMailAddr. Made with mode 0600: only the same user, or root, can connect.",
+    None,
+)
+ADMIN_SOCKET: Final[Key[Path | None]] = Key(
+    "AdminSocket",
+    SOCKET,
+    "Where the node answers `pluto status` and `pluto check`, with mode 0600. Without it, `admin` "
+    "in StoreRoot; a distributor, which has none, does not answer then.",
+    None,
+)
+PROXY_NETWORKS: Final[Key[tuple[Network, ...]]] = Key(
+    "ProxyNetworks",
+    NETWORKS,
+    "Networks of proxies, such as a load balancer's, that tell the addresses of clients by PROXY "
+    "protocol version 2: all connections from there must begin with it, and no others may.",
+    (),
 )
 PUBLIC_SYNC: Final[Key[Address | None]] = Key(
     "PublicSyncAddr", ADDRESS, "Where other replicas reach what listens on ListenSyncAddr.", None
@@ -122,14 +158,20 @@ LISTEN_SYNC: Final[Key[Address | None]] = Key(
     "ListenSyncAddr", LISTENING_ADDRESS, "Where the node listens for other replicas.", None
 )
 PROMETHEUS: Final[Key[Address | None]] = Key(
-    "PrometheusAddr", LISTENING_ADDRESS, "Where the node shows its metrics.", None
+    "PrometheusAddr",
+    LISTENING_ADDRESS,
+    "Where the node shows its metrics, to everybody who gets there, as `/metrics`.",
+    None,
 )
 CERT: Final[Key[Path | None]] = Key(
-    "CertLoc", FILE, "The node's certificate for other nodes.", None
+    "CertLoc", FILE, "The node's certificate for other nodes. Read again at a reload.", None
 )
 KEY: Final[Key[Path | None]] = Key("KeyLoc", FILE, "The private key of CertLoc.", None)
 INTERNAL_CERT: Final[Key[Path | None]] = Key(
-    "InternalCertLoc", FILE, "The node's certificate for other nodes.", None
+    "InternalCertLoc",
+    FILE,
+    "The node's certificate for other nodes. Read again at a reload.",
+    None,
 )
 INTERNAL_KEY: Final[Key[Path | None]] = Key(
     "InternalKeyLoc", FILE, "The private key of InternalCertLoc.", None
@@ -146,8 +188,10 @@ PUBLIC_KEY: Final[Key[Path | None]] = Key(
 )
 ADAPTER: Final[Key[str | None]] = Key(
     "AuthAdapter",
-    choice((AUTH_FILE, AUTH_POSTGRES)),
-    "Where users and their passwords are kept: the section of that name says more.",
+    kinds.ADAPTER,
+    "Where users and their passwords are kept: AuthFile, AuthPostgres, or another adapter that is "
+    "installed; the section of that name says more. A worker that has one serves mail programs by "
+    "itself, on ListenMailAddr.",
     None,
 )
 LOG_LEVEL: Final[Key[str]] = Key(
@@ -187,129 +231,44 @@ ALLOW_PLAINTEXT: Final[Key[bool]] = Key(
 )
 
 USERS_FILE: Final[Key[Path | None]] = Key(
-    "File", FILE, "A user in each line: name, separator, password. Read again at a reload.", None
+    "File",
+    FILE,
+    "A user in each line: name, separator, password. Read again at a reload.",
+    None,
+    needed=True,
 )
 USERS_SEPARATOR: Final[Key[str]] = Key(
     "Separator", LINE, "What stands between name and password.", ";"
 )
 
 POSTGRES_KEYS: Final[tuple[Key[Any], ...]] = (
-    Key("IP", LINE, "Where the database runs.", None),
+    Key("IP", LINE, "Where the database runs.", None, needed=True),
     Key("Port", whole(1, 65535), "Its port.", 5432),
-    Key("Database", LINE, "Its name.", None),
-    Key("User", LINE, "Whom to connect as.", None),
-    Key("Password", TEXT, "With which password.", None, secret=True),
+    Key("Database", LINE, "Its name.", None, needed=True),
+    Key("User", LINE, "Whom to connect as.", None, needed=True),
+    Key("Password", TEXT, "With which password.", None, secret=True, needed=True),
     Key("UseTLS", TRUTH, "Whether the connection must be encrypted.", True),
+    Key(
+        "RootCertLoc",
+        FILE,
+        "The authority of the database's certificate: with it the certificate is checked, and must "
+        "be for IP.",
+        None,
+    ),
 )
 
-TOP: Final = Section("", "Above all sections.", (ROOT_CERT,))
-IMAP: Final = Section(
-    "IMAP",
-    "What all nodes say and allow in the same way.",
-    (
-        GREETING,
-        SEPARATOR,
-        CONNECTIONS_MAX,
-        ADDRESS_CONNECTIONS_MAX,
-        USER_CONNECTIONS_MAX,
-        UNLIMITED_NETWORKS,
-    ),
-)
-DISTRIBUTOR: Final = Section(
-    "Distributor",
-    "The node at the edge of a region. It cannot be started yet; its keys are checked.",
-    (
-        NAME,
-        PUBLIC_MAIL,
-        LISTEN_MAIL,
-        PROMETHEUS,
-        PUBLIC_CERT,
-        PUBLIC_KEY,
-        INTERNAL_CERT,
-        INTERNAL_KEY,
-        ADAPTER,
-    ),
-)
-WORKER: Final = Section(
-    "Workers.<key>",
-    "One worker. `--name` is its key or its Name.",
-    (
-        NAME,
-        PUBLIC_MAIL,
-        LISTEN_MAIL,
-        PUBLIC_SYNC,
-        LISTEN_SYNC,
-        PROMETHEUS,
-        CERT,
-        KEY,
-        USER_START,
-        USER_END,
-        STORE_ROOT,
-        SHARDS,
-        ADAPTER,
-        PUBLIC_CERT,
-        PUBLIC_KEY,
-        ALLOW_PLAINTEXT,
-        LOG_LEVEL,
-        MAILDIR_ROOT,
-        CRDT_ROOT,
-    ),
-)
-STORAGE: Final = Section(
-    "Storage",
-    "A replica of all users. It cannot be started yet; its keys are checked.",
-    (
-        NAME,
-        PUBLIC_MAIL,
-        LISTEN_MAIL,
-        PROMETHEUS,
-        CERT,
-        KEY,
-        STORE_ROOT,
-        MAILDIR_ROOT,
-        CRDT_ROOT,
-    ),
-)
-FILE_ADAPTER: Final = Section(
-    "<node>.AuthFile",
-    "Users in a text file; below `Distributor` or a worker.",
-    (USERS_FILE, USERS_SEPARATOR),
-)
-POSTGRES_ADAPTER: Final = Section(
-    "<node>.AuthPostgres",
-    "Users in a database. It cannot be used yet; its keys are checked.",
-    POSTGRES_KEYS,
-)
 SYNC_PUBLIC: Final[Key[Address | None]] = Key(
     "Public", ADDRESS, "Where other replicas reach what listens on Listen.", None
 )
 SYNC_LISTEN: Final[Key[Address | None]] = Key(
     "Listen", LISTENING_ADDRESS, "Where storage listens for the replicas of this subnet.", None
 )
-SYNC_ADDRESSES: Final = Section(
-    "Storage.SyncAddrs.<subnet>",
-    "The addresses of storage in one subnet.",
-    (SYNC_PUBLIC, SYNC_LISTEN),
-)
 PEER: Final[Key[Address | None]] = Key(
-    "<name>", ADDRESS, "The PublicSyncAddr of the replica with that Name.", None
+    "<name>",
+    ADDRESS,
+    "Where the replica with that Name is reached: its PublicSyncAddr, or Public of storage.",
+    None,
 )
-PEERS: Final = Section(
-    "<node>.Peers.<subnet>",
-    "The other replicas of a subnet; below a worker, which has one subnet, or `Storage`. A worker "
-    "without others has an empty one: accounts belong to the subnet of that name for ever.",
-    (PEER,),
-)
-
-#: In the order of the reference page.
-SECTIONS: Final = (
-    TOP,
-    IMAP,
-    DISTRIBUTOR,
-    WORKER,
-    STORAGE,
-    SYNC_ADDRESSES,
-    PEERS,
-    FILE_ADAPTER,
-    POSTGRES_ADAPTER,
+MAIL_PEER: Final[Key[Address | None]] = Key(
+    "<name>", ADDRESS, "The PublicMailAddr of the replica with that Name.", None
 )

@@ -6,6 +6,7 @@ A kind says what it expects in words that fit behind "expected"; the reference p
 configuration and its errors are made of them.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -17,6 +18,10 @@ from pluto_tw.node.addresses import Address, read_address, read_listening_addres
 T = TypeVar("T")
 
 Network = IPv4Network | IPv6Network
+
+#: What can stand in a certificate as the name of a host: one label or more, RFC 1123 §2.1, and
+#: the underscore, which is as good.
+_NODE_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,19 @@ def _networks(value: object) -> tuple[Network, ...]:
     return tuple(ip_network(_text(one)) for one in value)
 
 
+def _node_name(value: object) -> str:
+    text = _text(value)
+    if _NODE_NAME.fullmatch(text) is None:
+        raise ValueError(value)
+    return text
+
+
+def _names(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return tuple(_node_name(one) for one in value)
+
+
 def whole(minimum: int, maximum: int) -> Kind[int]:
     """A number from *minimum* to *maximum*."""
 
@@ -79,6 +97,7 @@ def choice(options: Sequence[str]) -> Kind[str]:
 TEXT: Final = Kind("a text that is not empty", _text)
 LINE: Final = Kind("a text of one line that is not empty", _line)
 TRUTH: Final = Kind("true or false", _truth)
+ADAPTER: Final = Kind('the name of an adapter, such as "AuthFile"', _line)
 #: As written; one that is not absolute begins at the directory of the configuration.
 FILE: Final = Kind("the path of a file", lambda value: Path(_text(value)))
 DIRECTORY: Final = Kind("the path of a directory", lambda value: Path(_text(value)))
@@ -89,4 +108,7 @@ LISTENING_ADDRESS: Final[Kind[Address]] = Kind(
     '"number:port", such as "127.0.0.1:993", "[::1]:993" or ":993"',
     lambda value: read_listening_address(_text(value)),
 )
+SOCKET: Final = Kind("the path of a UNIX socket", lambda value: Path(_text(value)))
+NODE_NAME: Final = Kind("up to 63 letters, digits and - . _, as in names of hosts", _node_name)
+NAMES: Final = Kind('a list of Names, such as ["eu-distributor"]', _names)
 NETWORKS: Final = Kind('a list of networks, such as ["192.0.2.0/24"]', _networks)

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pluto_tw.node.keys import SECTIONS, Key, Section
+from pluto_tw.node.keys import Key
+from pluto_tw.node.sections import SECTIONS, Section
 
 _HEAD = """\
 # Configuration
@@ -26,7 +27,8 @@ here are named in a warning.
   log again, with all else checked. If something is wrong, nothing changes, and the log says what
   it is.
 
-This page is made from `pluto_tw/node/keys.py` by `python -m pluto_tw.node.reference`.
+This page is made from `pluto_tw/node/keys.py` and `sections.py`, by
+`python -m pluto_tw.node.reference`.
 """
 
 

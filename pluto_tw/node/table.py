@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pluto_tw.node.keys import Key, Section
+from pluto_tw.node.keys import Key
 from pluto_tw.node.problems import Problems
+from pluto_tw.node.sections import Section
 
 T = TypeVar("T")
 
@@ -61,9 +62,13 @@ class Table:
             value = self.file.parent / value
         return cast(T, value)
 
+    def is_written(self, key: Key[Any] | str) -> bool:
+        """Whether *key* is there, whatever its value."""
+        return (key if isinstance(key, str) else key.name) in self._content
+
     def need(self, key: Key[T], value: T) -> None:
         """A problem if *value*, which was taken for *key*, is not there."""
-        if value is None and key.name not in self._content:
+        if value is None and not self.is_written(key):
             self.problems.missing(self.file, self.key(key), key.kind.expected)
 
     def wrong(self, key: Key[Any], expected: str) -> None:
@@ -80,6 +85,12 @@ class Table:
             self.problems.wrong(self.file, self.key(name), content, f"a table [{self.key(name)}]")
             return None
         return Table(self.problems, self.file, self.key(name), section, content)
+
+    def foreign(self, name: str) -> dict[str, Any] | None:
+        """The table *name*, whose keys are not ours to judge; None if there is none."""
+        self._read.add(name)
+        content = self._content.get(name)
+        return dict(content) if isinstance(content, dict) else None
 
     def names(self) -> list[str]:
         """All keys that are written here, where they are names of one's own."""

@@ -1,80 +1,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command `twistd pluto-worker`: its options, and the service that they describe."""
+"""The command `twistd pluto-worker`."""
 
-import os
-import sys
-import time
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, ClassVar, TextIO
+from typing import ClassVar
 
 from twisted.application.service import IService
 from twisted.python import usage
 
-from pluto_tw.node.config import find
-from pluto_tw.node.hangup import watch_hangup
-from pluto_tw.node.keys import LOG_LEVELS
-from pluto_tw.node.log import JsonLines
-from pluto_tw.node.preparation import prepare
-from pluto_tw.node.problems import ConfigurationRefused
-from pluto_tw.node.worker import WorkerService
+from pluto_tw.node.command import NodeOptions, service
+from pluto_tw.node.preparation import worker
 
 
-class Options(usage.Options):
+class Options(NodeOptions):
     """What `twistd pluto-worker` takes."""
 
-    synopsis = "[options]"
     longdesc = "Serves one worker's users from its store, until SIGTERM; SIGHUP reloads."
     optParameters: ClassVar[list[list[str | None]]] = [
         ["name", "n", None, "The worker: its key in the configuration, or its Name."],
-        ["config", "c", None, "The configuration; else config.toml, /etc/pluto/config.toml."],
-        ["loglevel", "l", None, f"One of {', '.join(LOG_LEVELS)}; before LogLevel."],
     ]
 
     def postOptions(self) -> None:
         """Looks at what was given as far as it can be without the configuration."""
         if self["name"] is None:
             raise usage.UsageError("--name is missing: which worker of the configuration is it?")
-        if self["loglevel"] not in (None, *LOG_LEVELS):
-            raise usage.UsageError(f"--loglevel is one of {', '.join(LOG_LEVELS)}")
+        super().postOptions()
 
 
 def makeService(options: Options) -> IService:
-    """The worker's service. Ends the process if it cannot be; standard error says why."""
-    reactor = _reactor()
-    assert options.parent is not None, "a command of `twistd`"
-    # Now, since `twistd` may go to another directory as a daemon.
-    file = find(options["config"]).absolute()
-    try:
-        return WorkerService(
-            reactor,
-            lambda: prepare(file, options["name"], time.time()),
-            JsonLines(log_stream(options.parent)),
-            options["loglevel"],
-            partial(watch_hangup, reactor),
-        )
-    except ConfigurationRefused as refused:
-        raise SystemExit("\n".join(refused.errors)) from None
-
-
-def log_stream(twistd: Mapping[str, Any]) -> TextIO:
-    """
-    Where the log goes, by the options of `twistd` itself: standard output, unless a file is named
-    or the process becomes a daemon, whose standard output leads nowhere.
-    """
-    name = twistd["logfile"] or ("-" if twistd["nodaemon"] else "twistd.log")
-    if name == "-":
-        return sys.stdout
-    # Never closed: the last event is that of the end. Opened by its owner's eyes only.
-    return open(name, "a", encoding="utf-8", opener=_open_private)
-
-
-def _open_private(name: str, flags: int) -> int:
-    return os.open(name, flags | os.O_CLOEXEC, 0o600)
-
-
-def _reactor() -> Any:
-    """The one that `twistd` has installed by now."""
-    from twisted.internet import reactor
-
-    return reactor
+    """The worker's service."""
+    return service(options, worker(options["name"]))

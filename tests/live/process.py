@@ -49,14 +49,15 @@ Event = dict[str, Any]
 class Worker:
     """The files of a worker in *directory*, and its process while it runs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, renew: bool = True) -> None:
         self.directory = directory.absolute()
         self.directory.mkdir(parents=True, exist_ok=True)
         self.config = self.directory / "config.toml"
         self.config.write_text(CONFIGURATION, encoding="utf-8")
         self.users = self.directory / "users.txt"
         self.users.write_text(USERS, encoding="utf-8")
-        self.renew_certificate()
+        if renew:
+            self.renew_certificate()
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -69,15 +70,21 @@ class Worker:
         self.client_tls = ssl.create_default_context(cadata=pair.certificate.decode("ascii"))
 
     def begin(
-        self, *options: str, reactor: str = "epoll", notify: str = "", logfile: str = ""
+        self,
+        *options: str,
+        reactor: str = "epoll",
+        notify: str = "",
+        logfile: str = "",
+        command: str = "pluto-worker",
     ) -> None:
         """Starts the process; its log is read as it comes, unless it goes to *logfile*."""
         twistd = Path(sys.executable).with_name("twistd")
-        command = [str(twistd), "-n", "--pidfile=", f"--reactor={reactor}"]
-        command += [f"--logfile={logfile}"] if logfile else []
-        given = ("--name", "worker-1", "--config", str(self.config))
+        words = [str(twistd), "-n", "--pidfile=", f"--reactor={reactor}"]
+        words += [f"--logfile={logfile}"] if logfile else []
+        given = ["--config", str(self.config)]
+        given += ["--name", "worker-1"] if command == "pluto-worker" else []
         process = subprocess.Popen(
-            [*command, "pluto-worker", *given, *options],
+            [*words, command, *given, *options],
             cwd=self.directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -16,11 +16,13 @@ from twisted.logger import ILogObserver, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from pluto_tw.node.log import JsonLines
-from pluto_tw.node.preparation import prepare
-from pluto_tw.node.worker import WorkerService
+from pluto_tw.node.preparation import prepare, worker
+from pluto_tw.node.process import ProcessService
 from tests.live.process import Worker
 from tests.live.server import CLIENT_SECONDS_MAX, the_reactor
 from tests.live.tours import imaplib_tour
+
+SOURCES = ("pluto_tw.node.process", "pluto_tw.node.replica")
 
 
 class WorkerServiceTests(TestCase):
@@ -35,9 +37,9 @@ class WorkerServiceTests(TestCase):
         self.addCleanup(globalLogPublisher.removeObserver, lines)
         self.watched: list[Callable[[], None]] = []
         self.left: list[int] = []
-        self.service = WorkerService(
+        self.service = ProcessService(
             the_reactor(),
-            lambda: prepare(self.files.config, "worker-1", time.time()),
+            lambda: prepare(self.files.config, worker("worker-1"), time.time()),
             lines,
             None,
             self.watch,
@@ -50,7 +52,7 @@ class WorkerServiceTests(TestCase):
 
     def events(self) -> list[dict[str, Any]]:
         found = [json.loads(line) for line in self.stream.getvalue().splitlines()]
-        return [event for event in found if event["source"] == "pluto_tw.node.worker"]
+        return [event for event in found if event["source"] in SOURCES]
 
     def names(self) -> list[str]:
         return [event["event"] for event in self.events()]

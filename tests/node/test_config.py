@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from pluto_tw.net.limits import Limits
 from pluto_tw.node.addresses import Address
 from pluto_tw.node.config import PLACES, Configuration, find, load
-from pluto_tw.node.keys import SECTIONS
+from pluto_tw.node.sections import SECTIONS
 from tests.node.original import ORIGINAL
 
 #: The least that a worker needs.
@@ -55,7 +55,10 @@ class OriginalTests(ConfigCase):
     def test_it_loads(self) -> None:
         configuration = self.load(ORIGINAL)
         self.assertEqual(configuration.problems.errors, [])
-        self.assertEqual(list(configuration.workers), ["worker-1", "worker-2"])
+        self.assertEqual(
+            [node.name for node in configuration.nodes()],
+            ["eu-west-worker-1", "eu-west-worker-2", "storage", "eu-west-distributor"],
+        )
         worker = configuration.workers["worker-1"]
         self.assertEqual(worker.name, "eu-west-worker-1")
         self.assertEqual(worker.listen_mail, Address("127.0.0.1", 20001))
@@ -86,11 +89,28 @@ class OriginalTests(ConfigCase):
         configuration = self.load(ORIGINAL)
         worker = configuration.worker("worker-1")
         assert worker is not None
-        worker.check()
-        self.assertEqual(
-            [error.split(" is missing")[0] for error in self.told(configuration.problems.errors)],
-            [f"Workers.worker-1.{key}" for key in ("StoreRoot", "AuthAdapter", "PublicCertLoc")],
-        )
+        worker.check(configuration.imap)
+        self.assertEqual(self.missing(configuration), ["Workers.worker-1.StoreRoot"])
+
+    def test_a_distributor_lacks_nothing(self) -> None:
+        configuration = self.load(ORIGINAL)
+        distributor = configuration.need_distributor()
+        assert distributor is not None
+        distributor.check(configuration.workers, configuration.storage)
+        self.assertEqual(configuration.problems.errors, [])
+        self.assertEqual(configuration.imap.distributors, ("eu-west-distributor",))
+
+    def test_storage_lacks_a_place(self) -> None:
+        configuration = self.load(ORIGINAL)
+        storage = configuration.need_storage()
+        assert storage is not None
+        storage.check(configuration.imap)
+        self.assertEqual(self.missing(configuration), ["Storage.StoreRoot"])
+        self.assertEqual(storage.listen_sync["subnet-1"], Address("127.0.0.1", 31000))
+
+    def missing(self, configuration: Configuration) -> list[str]:
+        errors = self.told(configuration.problems.errors)
+        return [error.split(" is missing")[0] for error in errors]
 
 
 class ValueTests(ConfigCase):
@@ -176,8 +196,8 @@ class ValueTests(ConfigCase):
     def test_paths_begin_at_the_directory_of_the_file(self) -> None:
         worker = self.load(SMALL).workers["worker-1"]
         self.assertEqual(worker.store_root, self.directory / "mail")
-        assert worker.users_file is not None
-        self.assertEqual(worker.users_file.file, self.directory / "users.txt")
+        assert worker.adapter is not None
+        self.assertEqual(worker.adapter.settings["File"], self.directory / "users.txt")
 
     def test_what_is_no_toml(self) -> None:
         for text in ("[", "a = ", "= 1", "a = [1, 'x", "[a]\n[a]\n", "a = {b = 1", "a = b"):
@@ -278,7 +298,7 @@ class CheckTests(ConfigCase):
         configuration = self.load(text)
         worker = configuration.worker("worker-1")
         assert worker is not None
-        worker.check()
+        worker.check(configuration.imap)
         return self.told(configuration.problems.errors)
 
     def test_the_least(self) -> None:
@@ -308,10 +328,150 @@ class CheckTests(ConfigCase):
         [error] = self.lacks(SMALL.replace("127.0.0.1:0", "nowhere"))
         self.assertIn("ListenMailAddr is 'nowhere': expected", error)
 
-    def test_users_come_from_a_file(self) -> None:
-        postgres = "[Workers.worker-1.AuthPostgres]\n"
-        [error] = self.lacks(SMALL.replace('"AuthFile"', '"AuthPostgres"') + postgres)
-        self.assertIn("the only adapter there is yet", error)
+    def test_adapters_are_those_that_are_installed(self) -> None:
+        other = "[Workers.worker-1.AuthOther]\nColour = 1\n"
+        [error] = self.lacks(SMALL.replace('"AuthFile"', '"AuthOther"') + other)
+        self.assertIn("one of the adapters that are installed: AuthFile, AuthPostgres", error)
+
+    def test_an_adapter_needs_its_keys(self) -> None:
+        [error] = self.lacks(SMALL.replace('File = "users.txt"', ""))
+        self.assertEqual(
+            error, "Workers.worker-1.AuthFile.File is missing: expected the path of a file"
+        )
+
+    def test_a_worker_with_peers_listens_for_them(self) -> None:
+        errors = self.lacks(SMALL + 'us-worker-1 = "192.0.2.1:1"\n')
+        self.assertEqual(
+            [error.split(" is missing")[0] for error in errors],
+            [
+                "Workers.worker-1.ListenSyncAddr",
+                "RootCertLoc",
+                "Workers.worker-1.CertLoc",
+                "Workers.worker-1.KeyLoc",
+            ],
+        )
+
+    def test_a_node_is_not_its_own_peer(self) -> None:
+        errors = self.lacks(SMALL + 'eu-worker-1 = "192.0.2.1:1"\n')
+        self.assertIn("names of other replicas only", errors[0])
+
+    def test_without_an_adapter_it_serves_distributors(self) -> None:
+        text = SMALL.replace('AuthAdapter = "AuthFile"\nAllowPlaintext = true\n', "")
+        self.assertEqual(
+            [error.split(" is missing")[0] for error in self.lacks(text)],
+            [
+                *("RootCertLoc", "Workers.worker-1.CertLoc", "Workers.worker-1.KeyLoc"),
+                "IMAP.Distributors",
+            ],
+        )
+
+    def test_or_a_distributor_on_the_same_machine_alone(self) -> None:
+        text = SMALL.replace('AuthAdapter = "AuthFile"\nAllowPlaintext = true\n', "")
+        text = text.replace('ListenMailAddr = "127.0.0.1:0"', 'MailSocket = "/run/mail"')
+        self.assertEqual(self.lacks(text), [])
+
+    def test_names_of_sockets_are_short(self) -> None:
+        text = SMALL.replace("StoreRoot", f"MailSocket = '/{'x' * 107}'\nStoreRoot")
+        [error] = self.lacks(text)
+        self.assertIn("expected a path of at most 107 octets", error)
+
+    def test_mail_peers_are_those_of_the_subnet(self) -> None:
+        [error] = self.lacks(SMALL + "[Workers.worker-1.MailPeers.subnet-2]\n")
+        self.assertIn("MailPeers is 'subnet-2': expected the subnet of Peers, 'subnet-1'", error)
+
+
+class DistributorTests(ConfigCase):
+    TEXT = """\
+RootCertLoc = "root.pem"
+[Distributor]
+Name = "eu-distributor"
+ListenMailAddr = ":993"
+PublicCertLoc = "c"
+PublicKeyLoc = "k"
+InternalCertLoc = "c"
+InternalKeyLoc = "k"
+AuthAdapter = "AuthFile"
+[Distributor.AuthFile]
+File = "users.txt"
+[Workers.worker-1]
+Name = "eu-worker-1"
+PublicMailAddr = "192.0.2.1:143"
+[Workers.worker-1.Peers.subnet-1]
+[Workers.worker-1.MailPeers.subnet-1]
+us-worker-1 = "192.0.2.2:143"
+storage = "192.0.2.3:143"
+"""
+
+    def lacks(self, text: str) -> list[str]:
+        configuration = self.load(text)
+        assert configuration.distributor is not None
+        configuration.distributor.check(configuration.workers, configuration.storage)
+        return self.told(configuration.problems.errors)
+
+    def test_the_least(self) -> None:
+        self.assertEqual(self.lacks(self.TEXT), [])
+        worker = self.load(self.TEXT).workers["worker-1"]
+        self.assertEqual(list(worker.mail_peers["subnet-1"]), ["us-worker-1", "storage"])
+
+    def test_what_it_needs(self) -> None:
+        errors = self.lacks("[Distributor]\nName = 'd'\n")
+        self.assertEqual(
+            [error.split(" is missing")[0] for error in errors],
+            [f"Distributor.{key}" for key in ("ListenMailAddr", "PublicCertLoc", "PublicKeyLoc")]
+            + ["Distributor.AuthAdapter", "Workers"],
+        )
+
+    def test_starttls_alone_will_do(self) -> None:
+        self.assertEqual(self.lacks(self.TEXT.replace("ListenMail", "ListenStartTLS")), [])
+
+    def test_workers_must_be_reached(self) -> None:
+        [error] = self.lacks(self.TEXT.replace('PublicMailAddr = "192.0.2.1:143"\n', ""))
+        self.assertTrue(error.startswith("Workers.worker-1.PublicMailAddr is missing"), error)
+        text = self.TEXT.replace('PublicMailAddr = "192.0.2.1:143"', 'MailSocket = "/run/mail"')
+        self.assertEqual(self.lacks(text), [])
+
+    def test_a_worker_with_an_adapter_is_reached_by_its_socket(self) -> None:
+        text = self.TEXT.replace('PublicMailAddr = "192.0.2.1:143"', 'AuthAdapter = "AuthFile"')
+        text += "[Workers.worker-1.AuthFile]\nFile = 'users.txt'\n"
+        [error] = self.lacks(text)
+        self.assertTrue(error.startswith("Workers.worker-1.MailSocket is missing"), error)
+
+    def test_all_workers_have_ranges_or_none(self) -> None:
+        text = self.TEXT + (
+            "[Workers.w2]\nName = 'w2'\nPublicMailAddr = '192.0.2.1:144'\n"
+            "UserStart = 1\nUserEnd = 2\n[Workers.w2.Peers.subnet-2]\n"
+        )
+        [error] = self.lacks(text)
+        self.assertTrue(error.startswith("Workers.worker-1.UserStart is missing"), error)
+
+
+class StorageTests(ConfigCase):
+    def lacks(self, text: str) -> list[str]:
+        configuration = self.load(text)
+        assert configuration.storage is not None
+        configuration.storage.check(configuration.imap)
+        return self.told(configuration.problems.errors)
+
+    def test_each_subnet_has_an_address(self) -> None:
+        text = (
+            "RootCertLoc = 'r'\n[Storage]\nName = 's'\nCertLoc = 'c'\nKeyLoc = 'k'\n"
+            "StoreRoot = 'mail'\nMailSocket = '/run/mail'\n"
+            "[Storage.Peers.a]\nw = '192.0.2.1:1'\n[Storage.Peers.b]\nw = '192.0.2.1:2'\n"
+            "[Storage.SyncAddrs.a]\nPublic = '192.0.2.1:1'\n"
+        )
+        self.assertEqual(
+            [error.split(" is missing")[0] for error in self.lacks(text)],
+            ["Storage.SyncAddrs.a.Listen", "Storage.SyncAddrs.b"],
+        )
+
+    def test_a_subnet_is_a_directory(self) -> None:
+        text = (
+            "RootCertLoc = 'r'\n[Storage]\nName = 's'\nCertLoc = 'c'\nKeyLoc = 'k'\n"
+            "StoreRoot = 'mail'\nMailSocket = '/run/mail'\n"
+            "[Storage.Peers.'../x']\n[Storage.SyncAddrs.'../x']\nListen = ':1'\n"
+        )
+        [error] = self.lacks(text)
+        self.assertIn("expected names of subnets that can be names of directories", error)
 
 
 class FindTests(SynchronousTestCase):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.node.preparation import Prepared, prepare
+from pluto_tw.node.preparation import Prepared, PreparedReplica, prepare, worker
 from pluto_tw.node.problems import ConfigurationRefused
 from tests.node.test_config import SMALL
 from tests.support.certificate import self_signed
@@ -23,7 +23,7 @@ class PrepareTests(SynchronousTestCase):
         (self.directory / "config.toml").write_text(text)
 
     def prepare(self, name: str = "worker-1") -> Prepared:
-        return prepare(self.directory / "config.toml", name, time.time())
+        return prepare(self.directory / "config.toml", worker(name), time.time())
 
     def errors(self, name: str = "worker-1") -> list[str]:
         with self.assertRaises(ConfigurationRefused) as raised:
@@ -31,27 +31,29 @@ class PrepareTests(SynchronousTestCase):
         refused: ConfigurationRefused = raised.exception
         return [error.replace(f"{self.directory}/", "") for error in refused.errors]
 
+    def replica(self, name: str = "worker-1") -> PreparedReplica:
+        [found] = self.prepare(name).nodes
+        assert isinstance(found, PreparedReplica)
+        return found
+
     def test_the_least(self) -> None:
-        prepared = self.prepare("eu-worker-1")
-        self.assertEqual(prepared.subnet, "subnet-1")
-        self.assertEqual(prepared.store_root, self.directory / "mail")
+        prepared = self.replica("eu-worker-1")
+        [subnet] = prepared.subnets
+        self.assertEqual(subnet.name, "subnet-1")
+        self.assertEqual(subnet.directory, self.directory / "mail")
         self.assertIsNone(prepared.pair)
-        self.assertEqual([*prepared.users.users.by_key], ["fred"])
+        self.assertIsNone(prepared.internal)
+        self.assertIsNotNone(prepared.users)
 
     def test_passwords_in_the_clear_are_warned_of(self) -> None:
         [warning] = self.prepare().warnings
         self.assertIn("1 of 1 passwords are in the clear", warning)
 
-    def test_others_are_warned_of(self) -> None:
-        """As long as nothing is sent to them."""
-        self.write(SMALL + 'us-worker-1 = "192.0.2.1:1"\n')
-        self.assertIn("there is no replication yet", self.prepare().warnings[-1])
-
     def test_with_a_certificate(self) -> None:
         self_signed().save(self.directory, "public")
         pair = 'PublicCertLoc = "public.pem"\nPublicKeyLoc = "public.key"\n'
         self.write(SMALL.replace("AllowPlaintext = true\n", pair))
-        self.assertIsNotNone(self.prepare().pair)
+        self.assertIsNotNone(self.replica().pair)
 
     def test_mistakes_in_all_files_are_told_at_once(self) -> None:
         pair = 'PublicCertLoc = "none.pem"\nPublicKeyLoc = "none.key"\n'

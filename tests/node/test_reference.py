@@ -3,6 +3,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from pluto_tw.node import metrics_reference
 from pluto_tw.node.reference import page
 from tests.test_docs import DOCS
 
@@ -12,3 +13,8 @@ class ReferenceTests(SynchronousTestCase):
         """Else: `python -m pluto_tw.node.reference > docs/reference/configuration.md`."""
         written = (DOCS / "reference" / "configuration.md").read_text(encoding="utf-8")
         self.assertEqual(written, page())
+
+    def test_so_is_that_of_the_metrics(self) -> None:
+        """Else: `python -m pluto_tw.node.metrics_reference > docs/reference/metrics.md`."""
+        written = (DOCS / "reference" / "metrics.md").read_text(encoding="utf-8")
+        self.assertEqual(written, metrics_reference.page())

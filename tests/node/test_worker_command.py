@@ -10,8 +10,9 @@ from twisted.python.usage import UsageError
 from twisted.scripts._twistd_unix import ServerOptions
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.node.worker import WorkerService
-from pluto_tw.node.worker_command import Options, log_stream, makeService
+from pluto_tw.node.command import log_stream
+from pluto_tw.node.process import ProcessService
+from pluto_tw.node.worker_command import Options, makeService
 from tests.node.test_config import SMALL
 
 
@@ -51,7 +52,7 @@ class MakeServiceTests(SynchronousTestCase):
         return options
 
     def test_a_service(self) -> None:
-        self.assertIsInstance(makeService(self.options()), WorkerService)
+        self.assertIsInstance(makeService(self.options()), ProcessService)
 
     def test_mistakes_end_the_process_with_all_of_them(self) -> None:
         self.config.write_text(SMALL + "[IMAP]\nGreeting = 1\nConnectionsMax = 0\n")
