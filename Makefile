@@ -9,7 +9,7 @@ PROGRAMS := $(VENV)/programs
 # More arguments for pytest, e.g. `make test PYTEST="tests/mime -x"`.
 PYTEST ?=
 
-.PHONY: test lint format types layers unit docs bench simulate simulate-mutants run pki test-public clean
+.PHONY: test lint format types layers unit docs bench bench-large simulate simulate-mutants run pki test-public clean
 .NOTPARALLEL:
 .DEFAULT_GOAL := test
 
@@ -52,6 +52,10 @@ docs: $(INSTALLED)
 ## bench: our figures beside their yardsticks; a missed bound is an error
 bench: $(INSTALLED)
 	$(call step,benchmarks,$(BIN)/python -m benchmarks)
+
+## bench-large: a shard with a million messages beside an empty one; a minute and 1 GB of disk
+bench-large: $(INSTALLED)
+	$(call step,a large shard,$(BIN)/python -m benchmarks.large_shard)
 
 ## simulate: seeded runs of replicas and clients; `make simulate SEEDS=2000 FROM=1 MIX=default`
 SEEDS ?= 100

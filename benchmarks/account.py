@@ -32,6 +32,7 @@ from pluto_tw.mail.names import INBOX
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import UID_MAX
 from pluto_tw.net.waiting import ReactorWaiting
+from pluto_tw.node.collector import tune_collector
 
 #: "durable 10 KB appends with 32 in flight at least 0.25 of it".
 RATIO_MAX: Final = 4.0
@@ -101,6 +102,7 @@ def on_node(
     path: Path, work: Callable[[Bench], Coroutine[Any, Any, tuple[float, ...]]]
 ) -> tuple[float, ...]:
     """What *work* measures on a node that is started for it."""
+    tune_collector()
     found: list[tuple[float, ...]] = []
     failures: list[Failure] = []
     with _reactor() as (reactor, writer, reader):

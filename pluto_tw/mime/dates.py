@@ -106,7 +106,8 @@ def _sent_date(match: re.Match[bytes]) -> SentDate | None:
 
 def _zone_minutes(match: re.Match[bytes]) -> int:
     """Minutes east of UTC."""
-    offset = match.groupdict().get("behind") or match["offset"]
+    behind = match["behind"] if "behind" in match.re.groupindex else None
+    offset = behind or match["offset"]
     if not offset:
         return _ZONES.get((match["zone"] or b"").lower(), 0)
     offset = offset.strip().replace(b":", b"")

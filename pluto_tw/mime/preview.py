@@ -22,7 +22,7 @@ PREVIEW_TEXT_OCTETS_MAX = 4 * 1024
 PREVIEW_HTML_OCTETS_MAX = 16 * 1024
 
 #: So many are tried first: nearly always they are enough.
-_TRIED_OCTETS = 512
+_TRIED_OCTETS = 256
 
 # What is no text of the document, then any tag. An unclosed one goes to the end of what is there.
 _NO_TEXT = re.compile(

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TextIO
 from twisted.application.service import IService
 from twisted.python import usage
 
+from pluto_tw.node.collector import tune_collector
 from pluto_tw.node.config import find
 from pluto_tw.node.hangup import watch_hangup
 from pluto_tw.node.keys import LOG_LEVELS
@@ -41,6 +42,7 @@ def service(options: NodeOptions, selection: Selection) -> IService:
     assert options.parent is not None, "a command of `twistd`"
     # Now, since `twistd` may go to another directory as a daemon.
     file = find(options["config"]).absolute()
+    tune_collector()
     try:
         return ProcessService(
             reactor,

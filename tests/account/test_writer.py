@@ -73,6 +73,25 @@ class OutcomeTests(StoreTestCase):
             self.assertIs(self.outcome(INSERT, code).trouble, trouble)
             self.assertNothingLeft()
 
+    def test_what_is_wrong_with_some_lanes_is_theirs_alone(self) -> None:
+        """The others are committed, each of their works done once."""
+        lanes: list[list[Work]] = []
+        for content in (1, "no number", 2, 2**70, 3):
+            first, second = Work(), Work()
+            first.add("INSERT INTO upload VALUES (?)", (100 + len(lanes),))
+            second.add("INSERT INTO upload VALUES (?)", (content,))
+            lanes.append([first, second])
+        outcome = self.writer.transact(lanes)
+        self.assertEqual(
+            {index: type(error) for index, error in outcome.refused.items()},
+            {1: sqlite3.IntegrityError, 3: OverflowError},
+        )
+        self.assertIsNone(outcome.trouble)
+        self.assertEqual(
+            self.rows("SELECT content FROM upload ORDER BY content"),
+            [(1,), (2,), (3,), (100,), (102,), (104,)],
+        )
+
     def test_a_locked_database_is_busy(self) -> None:
         outcome = self.outcome("BEGIN IMMEDIATE", sqlite3.SQLITE_BUSY)
         self.assertIs(outcome.trouble, Trouble.BUSY)
