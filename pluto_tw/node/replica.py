@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from prometheus_client.metrics_core import Metric
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
@@ -45,6 +46,7 @@ from pluto_tw.node.listening import OpenPort
 from pluto_tw.node.logins import Logins
 from pluto_tw.node.metrics import family
 from pluto_tw.node.preparation import PreparedNode, PreparedReplica, Subnet
+from pluto_tw.node.replicating import Replicating
 from pluto_tw.node.settings import Public, Worker
 from pluto_tw.node.surroundings import Surroundings, imap_service
 from pluto_tw.node.telling import Telling
@@ -74,6 +76,7 @@ class ReplicaNode:
         self._distributors = Distributors(prepared.imap.distributors)
         self._stores: dict[str, StoredAccounts] = {}
         self._identities: list[Identity] = []
+        self._replicating: dict[str, Replicating] = {}
         self._ports: list[OpenPort] = []
         self._factories: list[ImapFactory] = []
         self._in_front: list[ProxiedFactory] = []
@@ -122,6 +125,8 @@ class ReplicaNode:
         for stopped in stopping:
             await stopped
         await self._telling.stop()
+        for replicating in self._replicating.values():
+            await replicating.stop()
         for store in self._stores.values():
             await store.close()
         if self._logins is not None:
@@ -174,6 +179,11 @@ class ReplicaNode:
         if not own.complete:
             write(path, own.completed())
         self._identities.append(own)
+        if subnet.peers:
+            assert self._internal is not None, "`check` asks for certificates where there are peers"
+            replicating = Replicating(self._around, store, own, self._internal, subnet.peers)
+            self._replicating[subnet.name] = replicating
+            await replicating.start(subnet.listen)
 
     def _identity(self, subnet: Subnet) -> tuple[Identity, Path]:
         """Who this replica is, and the file that says so. Raises `IdentityRefused`."""
@@ -211,8 +221,15 @@ class ReplicaNode:
                 {"name": shard.name, "state": shard.state.value, "reason": shard.reason}
                 for shard in stored.shards
             ],
-            "peers": [],
+            "peers": self._peer_status(own.subnet),
         }
+
+    def _peer_status(self, subnet: str) -> list[Mapping[str, Any]]:
+        replicating = self._replicating.get(subnet)
+        if replicating is None:
+            return []
+        peers: list[Mapping[str, Any]] = msgspec.to_builtins(replicating.status().peers)
+        return peers
 
     def _asked(self, question: Mapping[str, Any]) -> tuple[str, StoredAccounts]:
         """The subnet that a question is about: the first one, unless it names another."""

@@ -36,14 +36,10 @@ _TROUBLE: Final = {
     exchange.Trouble.BEHIND: messages.BEHIND,
 }
 
-#: Accounts whose snapshots one replica loads at a time: each takes the writer's time, and clients
-#: of this replica are served meanwhile.
-LOADING_MAX: Final = 4
-
 
 class Inbox:
     """
-    What the peer *name*, the member *slot*, sends to *store*.
+    What the peer *name*, the member *slot*, sends to *store*; *heard*: which members are.
 
     *told* is called with what the peer states of an account, before anything else is done with it;
     *wrote* with an account of which it has sent operations of its own, and how many.
@@ -57,6 +53,7 @@ class Inbox:
         slot: int,
         figures: Figures,
         losses: Losses,
+        heard: Callable[[], frozenset[int]],
         told: Callable[[Stated], None],
         wrote: Callable[[AccountReplica, int], None],
     ) -> None:
@@ -66,6 +63,7 @@ class Inbox:
         self._waiting = waiting
         self._figures = figures
         self._losses = losses
+        self._heard = heard
         self._told = told
         self._wrote = wrote
         self._link: BodyLink = store.link()
@@ -239,6 +237,9 @@ class Inbox:
                 question.header,
             ):
                 return self._loaded(account, question, messages.GO_ON, loading.cursor)
+            if loading is not None and loading.slot in self._heard() - {self.slot}:
+                # Two senders would begin again and again.
+                return self._loaded(account, question, messages.BUSY)
             return await self._start(account, question)
         if loading is None or (loading.slot, loading.header) != (self.slot, question.header):
             return self._loaded(account, question, messages.BUSY)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from msgspec import Struct
 from twisted.logger import Logger
 
-from pluto_tw.replication.channel import Channel, ChannelLost
+from pluto_tw.replication.channel import AnswerFailed, Channel, ChannelLost
 from pluto_tw.replication.messages import Refusal, decode_answer, encode
 
 T = TypeVar("T", bound=Struct)
@@ -65,7 +65,13 @@ class Link:
             raise ChannelLost(self.ended)
         octets = encode(question)
         self.figures.octets_sent += len(octets)
-        data = await self._channel.ask(kind, octets)
+        try:
+            data = await self._channel.ask(kind, octets)
+        except AnswerFailed:
+            raise
+        except ChannelLost as lost:
+            self.ended = self.ended or str(lost)
+            raise
         try:
             answer = decode_answer(wanted, data)
         except ValueError as error:

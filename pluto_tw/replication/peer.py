@@ -71,7 +71,7 @@ class Peer:
         self._link: Link | None = None
         self._pump: Pump | None = None
         self._pulse: Pulse | None = None
-        self._pause: Promise[None] | None = None
+        self._refused = ""
 
     # The link that we dial.
 
@@ -94,6 +94,13 @@ class Peer:
         if self.state is not PeerState.REFUSED:
             self.state = PeerState.AWAY
 
+    def disconnected(self, channel: Channel, reason: str) -> None:
+        """That channel to it is gone."""
+        if self._channel is channel:
+            if self._link is not None:
+                self._link.ended = self._link.ended or reason
+            self.lost()
+
     async def _greet(self, channel: Channel) -> None:
         link = Link(channel, -1, self.figures)
         try:
@@ -105,7 +112,7 @@ class Peer:
                     self._begin(channel, verdict.slot)
                     return
                 if isinstance(verdict, Rejected):
-                    self._refuse(verdict.why)
+                    self.refuse(verdict.why)
                     channel.abort(verdict.why)
                     return
                 self.state = PeerState.JOINING
@@ -132,21 +139,23 @@ class Peer:
         self._waiting.later(ASK_AGAIN_SECONDS, lambda: promise.fire(None))
         await promise
 
-    def _refuse(self, why: str) -> None:
-        if (self.state, self.error) != (PeerState.REFUSED, why):
+    def refuse(self, why: str) -> None:
+        """It is not talked to; told to the log once for each reason."""
+        if why != self._refused:
             log.error(
                 "link with {peer} refused: {reason}",
                 event="link-refused",
                 peer=self.name,
                 reason=why,
             )
+        self._refused = why
         self.state = PeerState.REFUSED
         self.error = why
 
     def _begin(self, channel: Channel, slot: int) -> None:
         self.slot = slot
         self.state = PeerState.LIVE
-        self.error = ""
+        self.error = self._refused = ""
         link = self._link = Link(channel, slot, self.figures)
         self._pulse = Pulse(self._store, link, self._waiting)
         self._pump = Pump(

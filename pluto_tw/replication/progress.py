@@ -234,6 +234,8 @@ class Progress:
         if self.stated is None or is_below(vector, self.stated):
             return
         self.stated = joined(self.stated, vector)
+        if is_below(self.own, self.stated):
+            self._everybody = False
         if self._pause is not Pause.AHEAD:
             self._pause = None
 
@@ -293,6 +295,11 @@ class Progress:
         self._back = True
         self._pause = Pause.UNABLE
         self._settle()
+
+    def interrupted(self) -> None:
+        """What was being done has failed, here or there: whatever it was, it is done again."""
+        self._probing = False
+        self._pause = Pause.UNABLE
 
     def stop(self, why: str) -> None:
         """One of the two databases was put back."""

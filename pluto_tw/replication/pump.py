@@ -105,6 +105,7 @@ class Pump:
         self._walked = 0
         self._ready: deque[_Entry] = deque()
         self._at_work = 0
+        self._is_taking_up = False
         self._rested: dict[str, Vector] = {}
         self._stopped: dict[str, str] = {}
         self._ended = False
@@ -220,16 +221,15 @@ class Pump:
         shipment = entry.shipment
         try:
             left = await shipment.run()
-        except ChannelLost:
-            left = None
-        except No as no:
-            # The account or its shard is in trouble, which is told elsewhere.
-            self.error = str(no)
-            shipment.progress.unable()
+        except (ChannelLost, No) as error:
+            # The account or its shard is in trouble here or there, which is told elsewhere; or it
+            # is the link's end, and then nothing is left of this.
+            self.error = str(error)
+            shipment.progress.interrupted()
             left = Wait(Pause.UNABLE)
         entry.at_work = False
         self._at_work -= 1
-        if self._ended or left is None:
+        if self._ended:
             return
         match left:
             case Rest():
@@ -240,10 +240,19 @@ class Pump:
                 self._pause(entry, pause)
             case _:
                 assert_never(left)
+        self._take_up()
+
+    def _take_up(self) -> None:
+        """Accounts that waited for their turn begin."""
+        if self._is_taking_up:
+            # One that was taken up has ended at once: no recursion.
+            return
+        self._is_taking_up = True
         while self._ready and self._at_work < AT_WORK_MAX:
             following = self._ready.popleft()
             following.queued = False
             self._go_on(following)
+        self._is_taking_up = False
 
     def _pause(self, entry: _Entry, pause: Pause) -> None:
         def over() -> None:
@@ -330,9 +339,7 @@ class Pump:
                         self._ledger.walked(shard, page[-1].position)
                     else:
                         self._ledger.arrived(shard)
-        except ChannelLost:
-            return
-        except (No, Refused) as error:
+        except (ChannelLost, No, Refused) as error:
             self.error = str(error)
             self._waiting.later(Pause.UNABLE.value, self._walk_again)
         finally:
@@ -367,6 +374,9 @@ class Pump:
                 progress = Progress(self._slot, changed.vector)
                 if found is not None:
                     progress.probed(found.vector, loading=found.loading)
+                    # All of it, whoever made it: operations of several origins that build on each
+                    # other come in one order then, not in as many turns as there are.
+                    progress.overdue()
                 self._add(key, progress, mark, walked=True)
             else:
                 self._rest(key, found.vector)

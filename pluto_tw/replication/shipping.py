@@ -207,6 +207,9 @@ class Shipment:
         if taken.refused:
             why = _REFUSED.get(taken.refused, "it refuses our operations").format(slot=taken.slot)
             self.progress.stop(why)
+            if taken.refused == messages.FORKED and taken.slot == account.site.slot:
+                # Our own operations: it is this database that was put back.
+                account.halt(f"{self._link.name} says: {why}", self._link.slot)
         pause = None
         if taken.ahead:
             pause = Pause.AHEAD

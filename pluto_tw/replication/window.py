@@ -24,6 +24,7 @@ class Window:
         self._free = places
         self._queue: deque[Promise[None]] = deque()
         self._error: Exception | None = None
+        self._is_handing_on = False
 
     @property
     def waits(self) -> int:
@@ -34,7 +35,7 @@ class Window:
         """Returns with a place, which `leave` gives back. Raises what `close` was given."""
         if self._error is not None:
             raise self._error
-        if self._free:
+        if self._free and not self._queue:
             self._free -= 1
             return
         promise: Promise[None] = self._waiting.promise()
@@ -49,11 +50,18 @@ class Window:
             promise.fail(error)
 
     def leave(self) -> None:
-        """Gives a place back: who waited longest goes on before this returns."""
-        if self._queue:
-            self._queue.popleft().fire(None)
-        else:
-            self._free += 1
+        """Gives a place back: who waited longest goes on before this returns, or soon after."""
+        self._free += 1
+        if self._is_handing_on:
+            # Called by somebody who was just let in, and has left at once: no recursion.
+            return
+        self._is_handing_on = True
+        try:
+            while self._queue and self._free:
+                self._free -= 1
+                self._queue.popleft().fire(None)
+        finally:
+            self._is_handing_on = False
 
 
 class Turns:
