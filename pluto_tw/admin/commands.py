@@ -13,7 +13,13 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, TextIO
 
-from pluto_tw.admin import config_command, pki_command, public_command, users_command
+from pluto_tw.admin import (
+    config_command,
+    demo_command,
+    pki_command,
+    public_command,
+    users_command,
+)
 from pluto_tw.admin.failures import CommandFailed
 
 if TYPE_CHECKING:
@@ -25,6 +31,7 @@ COMMANDS: Final[tuple[Callable[["Commands"], None], ...]] = (
     pki_command.add_parser,
     users_command.add_parser,
     public_command.add_parser,
+    demo_command.add_parser,
 )
 
 #: A program that was interrupted by Ctrl-C ends so, by custom of shells.
