@@ -277,6 +277,14 @@ class Store:
         found = self._grounds[shard].bodies.unfit(after, limit)
         return [(number, hash, size) for number, hash, size, _ in found]
 
+    async def read_body(self, hash: bytes, start: int, length: int) -> bytes | None:
+        """As `Bodies.read`, in whichever shard it is."""
+        for ground in self._grounds:
+            octets = await ground.bodies.read(hash, start, length)
+            if octets is not None:
+                return octets
+        return None
+
     def begin_body(self, shard: int, hash: bytes, size: int, link: BodyLink) -> Incoming | Where:
         """As `BodyLink.begin`, for a body of *shard* that `unfit` told. No: UNAVAILABLE."""
         return link.begin_at(self._grounds[shard].arrivals, hash, size)

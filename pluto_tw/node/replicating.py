@@ -31,6 +31,10 @@ log = Logger()
 #: enough that a site which is cut off from all others serves soon.
 IDENTITY_WAIT_SECONDS: Final = 5.0
 
+#: The answer to a batch comes after those before it of the same account, each of which may wait for
+#: a disk. A peer that is gone is found by its missing heartbeats, much sooner.
+ASK_SECONDS_MAX: Final = 60.0
+
 
 class Replicating:
     """The replica *own* of the node called *name*, with its *peers* by Name."""
@@ -110,4 +114,5 @@ class Replicating:
             random=random.random,
             connected=self._replication.connected,
             lost=self._replication.disconnected,
+            ask_seconds_max=ASK_SECONDS_MAX,
         )

@@ -17,7 +17,7 @@ from typing import Final
 from twisted.logger import Logger
 
 from pluto_tw.account import exchange, snapshots
-from pluto_tw.account.incoming import BodyLink, Incoming, Where, read_body
+from pluto_tw.account.incoming import BodyLink, Incoming, Where
 from pluto_tw.account.replica import AccountReplica
 from pluto_tw.account.store import Store
 from pluto_tw.mail.errors import No
@@ -42,7 +42,8 @@ class Inbox:
     What the peer *name*, the member *slot*, sends to *store*; *heard*: which members are.
 
     *told* is called with what the peer states of an account, before anything else is done with it;
-    *wrote* with an account of which it has sent operations of its own, and how many.
+    *wrote* with an account to which it has sent operations, and how many; *lost* with the key, hash
+    and size of a body that it does not have.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Inbox:
         heard: Callable[[], frozenset[int]],
         told: Callable[[Stated], None],
         wrote: Callable[[AccountReplica, int], None],
+        lost: Callable[[str, bytes, int], None],
     ) -> None:
         self.name = name
         self.slot = slot
@@ -66,6 +68,7 @@ class Inbox:
         self._heard = heard
         self._told = told
         self._wrote = wrote
+        self._lost = lost
         self._link: BodyLink = store.link()
         self._turns = Turns(waiting)
         self._coming: dict[tuple[int, bytes], tuple[Incoming, int]] = {}
@@ -176,6 +179,7 @@ class Inbox:
                 found[0].abandon()
             self._link.give_up(account, [piece.hash])
             self._losses.lost_at(account, piece.hash, self.slot)
+            self._lost(account.name, piece.hash, piece.size)
             return messages.TOOK
         if piece.start == 0:
             begun = self._link.begin(account, piece.hash, piece.size)
@@ -214,8 +218,7 @@ class Inbox:
         length = min(messages.PIECE_OCTETS, question.size - question.start)
         if length < 0:
             return messages.Fetched(None)
-        with self._store.lease(question.key) as account:
-            octets = await read_body(account, question.hash, question.start, length)
+        octets = await self._store.read_body(question.hash, question.start, length)
         return messages.Fetched(octets)
 
     # Snapshots.

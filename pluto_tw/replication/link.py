@@ -70,7 +70,8 @@ class Link:
         except AnswerFailed:
             raise
         except ChannelLost as lost:
-            self.ended = self.ended or str(lost)
+            # Whoever asks next need not find out by itself.
+            self.ended = str(lost)
             raise
         try:
             answer = decode_answer(wanted, data)

@@ -100,6 +100,8 @@ NO_HELLO: Final = 2
 LINK_REFUSED: Final = 3
 #: Not now: full, closing, or the account needs its operator.
 UNAVAILABLE: Final = 4
+#: The answering side is starting for the first time, and asks the same.
+NEW_TOO: Final = 5
 
 
 class MemberRow(Struct, frozen=True, array_like=True):
@@ -159,9 +161,13 @@ def stated(key: str, checkpoint: Checkpoint, *, loading: bool = False) -> Stated
 
 
 class Beat(Struct, frozen=True, array_like=True):
-    """The asking replica lives, and committed to these accounts since it said so last."""
+    """
+    The asking replica lives, and committed to these accounts since it said so last. *complete*: it
+    has sent all that the other side had missed when the link began.
+    """
 
     accounts: Annotated[tuple[Stated, ...], Meta(max_length=BEAT_ACCOUNTS)]
+    complete: bool = False
 
 
 class Beaten(Struct, frozen=True, array_like=True, tag=1):
@@ -264,9 +270,8 @@ UNFIT: Final = 4
 
 
 class Fetch(Struct, frozen=True, array_like=True):
-    """Has the other side the body *hash* of the account *key*? If so: its octets from *start*."""
+    """Has the other side the body *hash*? If so: its octets from *start*."""
 
-    key: _Key
     hash: _Hash
     size: _Size
     start: _Size
@@ -353,8 +358,8 @@ def decode_question(kind: str, data: bytes) -> Question | None:
         return None
     question = decoder.decode(_bounded(data))
     match question:
-        case Beat(accounts) | Sync(accounts):
-            _check(accounts)
+        case Beat() | Sync():
+            _check(question.accounts)
         case Batch(account, _):
             _check((account,))
         case Bodies(_, pieces):

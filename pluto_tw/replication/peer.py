@@ -24,6 +24,7 @@ from pluto_tw.replication.ledger import Mark
 from pluto_tw.replication.link import Figures, Link, Refused
 from pluto_tw.replication.pulse import Pulse
 from pluto_tw.replication.pump import Pump
+from pluto_tw.replication.repair import Repair
 from pluto_tw.replication.status import PeerState, PeerStatus
 
 log = Logger()
@@ -61,6 +62,8 @@ class Peer:
         self.error = ""
         #: When a beat of it came last; None: never.
         self.heard_at: float | None = None
+        #: Whether it has said that it has sent all that there was when it greeted us.
+        self.is_complete = False
         #: What it dialled, once it was greeted there.
         self.inbox: Inbox | None = None
         self._store = store
@@ -71,6 +74,7 @@ class Peer:
         self._link: Link | None = None
         self._pump: Pump | None = None
         self._pulse: Pulse | None = None
+        self._repair: Repair | None = None
         self._refused = ""
 
     # The link that we dial.
@@ -87,10 +91,10 @@ class Peer:
         self._channel = None
         if self._link is not None:
             self._link.ended = self._link.ended or "the connection was lost"
-        for part in (self._pulse, self._pump):
+        for part in (self._pulse, self._pump, self._repair):
             if part is not None:
                 part.stop()
-        self._link = self._pulse = self._pump = None
+        self._link = self._pulse = self._pump = self._repair = None
         if self.state is not PeerState.REFUSED:
             self.state = PeerState.AWAY
 
@@ -157,18 +161,19 @@ class Peer:
         self.state = PeerState.LIVE
         self.error = self._refused = ""
         link = self._link = Link(channel, slot, self.figures)
-        self._pulse = Pulse(self._store, link, self._waiting)
-        self._pump = Pump(
+        pump = self._pump = Pump(
             self._store,
             self._store.site.slot,
             link,
             self._waiting,
             lambda stated: self._stated(slot, stated),
         )
+        self._pulse = Pulse(self._store, link, self._waiting, lambda: pump.is_complete)
         log.info("link to {peer} begun", event="link-begun", peer=self.name, slot=slot)
         self._pulse.start()
-        if self._pump is not None:
-            self._pump.start()
+        pump.start()
+        self._repair = Repair(self._store, link, self._waiting)
+        self._repair.start()
 
     # What happens here, and what it says.
 
@@ -183,6 +188,12 @@ class Peer:
         """It states what it has of an account."""
         if self._pump is not None:
             self._pump.states(stated)
+
+    async def seek(self, key: str, hash: bytes, size: int) -> bool:
+        """As `Repair.seek`; raises `ChannelLost` also if there is no link."""
+        if self._repair is None:
+            raise ChannelLost("there is no link")
+        return await self._repair.seek(key, hash, size)
 
     async def drained(self) -> None:
         """Returns when it has been sent all that it takes now."""
@@ -215,5 +226,5 @@ class Peer:
             0 if pump is None else pump.snapshots_running(),
             figures.snapshots_sent,
             figures.snapshots_received,
-            self.error or ("" if pump is None else pump.error),
+            self._refused or self.error or ("" if pump is None else pump.error),
         )

@@ -33,9 +33,15 @@ OWED_MAX: Final = 8192
 
 
 class Pulse:
-    """To the peer of *link*, of the accounts of *store*."""
+    """
+    To the peer of *link*, of the accounts of *store*; *is_complete* tells whether the peer has all
+    that it had missed when the link began.
+    """
 
-    def __init__(self, store: Store, link: Link, waiting: Waiting) -> None:
+    def __init__(
+        self, store: Store, link: Link, waiting: Waiting, is_complete: Callable[[], bool]
+    ) -> None:
+        self._is_complete = is_complete
         self._store = store
         self._link = link
         self._waiting = waiting
@@ -80,7 +86,7 @@ class Pulse:
             del self._owed[key]
         cancel = self._waiting.later(SILENCE_SECONDS, self._missed)
         try:
-            question = messages.Beat(tuple(self._states(keys)))
+            question = messages.Beat(tuple(self._states(keys)), self._is_complete())
             await self._link.ask(messages.BEAT, question, messages.Beaten)
         except AnswerFailed:
             # It has logged why. What was stated is stated again with the next commits.

@@ -106,6 +106,8 @@ class Pump:
         self._ready: deque[_Entry] = deque()
         self._at_work = 0
         self._is_taking_up = False
+        #: Accounts that the peer lacks of those it had missed; None while they are looked for.
+        self._missed: set[str] | None = None
         self._rested: dict[str, Vector] = {}
         self._stopped: dict[str, str] = {}
         self._ended = False
@@ -298,6 +300,8 @@ class Pump:
     def _forget(self, entry: _Entry) -> None:
         if entry.walked:
             self._walked -= 1
+        if self._missed is not None:
+            self._missed.discard(entry.shipment.key)
         self._make_room()
         self._check_drained()
 
@@ -344,6 +348,8 @@ class Pump:
             self._waiting.later(Pause.UNABLE.value, self._walk_again)
         finally:
             self._walking = False
+            if self._missed is None and not self._ledger.walking:
+                self._missed = set(self._entries)
             self._check_drained()
 
     async def _look_at(self, shard: int, page: Sequence[Changed]) -> None:
@@ -420,6 +426,11 @@ class Pump:
     def is_walking(self) -> bool:
         """Whether accounts that changed while the peer was away are still looked for."""
         return bool(self._ledger.walking)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the peer has, or has refused, all that it had missed when the link began."""
+        return self._missed is not None and not self._missed
 
     def lag_seconds(self) -> float:
         """For how long the peer has lacked something."""

@@ -9,7 +9,7 @@ per peer (`pump.py`), what is taken per connection (`inbox.py`); this file decid
 with `handshake.py`, and joins the parts.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, assert_never
 
 from msgspec import Struct
@@ -22,7 +22,7 @@ from pluto_tw.crdt.members import SLOTS_LEFT_WARN
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.waiting import Promise, Waiting
 from pluto_tw.replication import messages
-from pluto_tw.replication.channel import Channel
+from pluto_tw.replication.channel import Channel, ChannelLost
 from pluto_tw.replication.following import Following
 from pluto_tw.replication.handshake import (
     Accepted,
@@ -36,6 +36,7 @@ from pluto_tw.replication.handshake import (
 )
 from pluto_tw.replication.inbox import Inbox, note
 from pluto_tw.replication.ledger import Mark
+from pluto_tw.replication.link import Refused
 from pluto_tw.replication.losses import Losses
 from pluto_tw.replication.peer import Peer
 from pluto_tw.replication.pulse import SILENCE_SECONDS
@@ -79,6 +80,9 @@ class Replication:
         self._met = False
         self._meetings: list[Promise[None]] = []
         self._stopped = False
+        #: Called once, when a peer has sent all that this replica had missed: it has joined then.
+        self.caught_up: Callable[[], None] = lambda: None
+        self._is_caught_up = False
 
     def start(self) -> None:
         """From now on peers hear of commits."""
@@ -170,7 +174,11 @@ class Replication:
         match question:
             case messages.Beat():
                 peer.heard_at = self._waiting.seconds()
-                return await inbox.beat(question)
+                answer = await inbox.beat(question)
+                if question.complete and not peer.is_complete:
+                    peer.is_complete = True
+                    self._tell_complete()
+                return answer
             case messages.Sync():
                 return await inbox.sync(question)
             case messages.Batch():
@@ -214,6 +222,7 @@ class Replication:
             self.heard,
             peer.states,
             lambda account, operations: self._wrote(account, slot, operations),
+            lambda key, hash, size: self._lost_at(slot, key, hash, size),
         )
 
     # Who may talk.
@@ -315,6 +324,11 @@ class Replication:
             cancel()
         return self._met
 
+    def _tell_complete(self) -> None:
+        if not self._is_caught_up:
+            self._is_caught_up = True
+            self.caught_up()
+
     # What happens.
 
     def _committed(self, key: str) -> None:
@@ -347,6 +361,21 @@ class Replication:
                     self._handovers += 1
         except No:
             # Whoever writes on is given it later.
+            return
+
+    def _lost_at(self, slot: int, key: str, hash: bytes, size: int) -> None:
+        """A member does not have a body that an operation needs: the others are asked."""
+        for peer in self._peers.values():
+            if peer.slot is not None and peer.slot != slot:
+                self._waiting.start(self._seek(peer, peer.slot, key, hash, size))
+
+    async def _seek(self, peer: Peer, slot: int, key: str, hash: bytes, size: int) -> None:
+        try:
+            if not await peer.seek(key, hash, size):
+                with self._store.lease(key) as account:
+                    self._losses.lost_at(account, hash, slot)
+        except (ChannelLost, Refused, No):
+            # It is called lost again with the next attempt.
             return
 
     # How it stands.

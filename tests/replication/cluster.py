@@ -8,7 +8,7 @@ until they are healed; `Network.fails` may lose any question or answer.
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -27,6 +27,7 @@ from pluto_tw.mail.names import INBOX, MailboxName
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.replication import messages
 from pluto_tw.replication.channel import AnswerFailed, ChannelLost
+from pluto_tw.replication.joining import Joiner
 from pluto_tw.replication.replication import Replication
 from tests.account.accounts import MortalWaiting, Node
 
@@ -44,7 +45,7 @@ def name_of(slot: int) -> str:
 class MemoryChannel:
     """From one replica to another; `Channel`."""
 
-    def __init__(self, network: "Network", source: "Replica", target: "Replica") -> None:
+    def __init__(self, network: "Network", source: "End", target: "End") -> None:
         self.name = target.name
         self.ended = ""
         self._network = network
@@ -113,6 +114,15 @@ class MemoryChannel:
         self._network.dial_later(self._source, self._target)
 
 
+class End(Protocol):
+    """One end of the links of a network."""
+
+    name: str
+
+    @property
+    def replication(self) -> Replication | Joiner: ...
+
+
 class Replica:
     """A node and its replication; `crash` and start again."""
 
@@ -155,7 +165,7 @@ class Network:
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.delay = 0.01
-        self.replicas: list[Replica] = []
+        self.replicas: list[End] = []
         self.heard: dict[int, Callable[[], frozenset[int]]] = {}
         #: Faults of answers: bugs.
         self.faults: list[Failure] = []
@@ -170,7 +180,7 @@ class Network:
         self._cut: set[frozenset[str]] = set()
         self._channels: dict[tuple[str, str], MemoryChannel] = {}
 
-    def asked(self, source: Replica, target: Replica, kind: str, question: bytes) -> None:
+    def asked(self, source: End, target: End, kind: str, question: bytes) -> None:
         self.asks[kind] += 1
         if kind == messages.BODIES:
             found = messages.decode_question(kind, question)
@@ -178,30 +188,30 @@ class Network:
             for piece in found.pieces:
                 self.bodies[piece.hash] += len(piece.octets)
 
-    def cut(self, a: Replica, b: Replica) -> None:
+    def cut(self, a: End, b: End) -> None:
         self._cut.add(frozenset((a.name, b.name)))
 
     def heal(self) -> None:
         self._cut.clear()
 
-    def is_cut(self, a: Replica, b: Replica) -> bool:
+    def is_cut(self, a: End, b: End) -> bool:
         return frozenset((a.name, b.name)) in self._cut
 
-    def dial_all(self, replica: Replica) -> None:
+    def dial_all(self, replica: End) -> None:
         for other in self.replicas:
             if other is not replica:
                 self._dial(replica, other)
                 self._dial(other, replica)
 
-    def end_all(self, replica: Replica) -> None:
+    def end_all(self, replica: End) -> None:
         for names, channel in list(self._channels.items()):
             if replica.name in names:
                 channel.end("a process has ended")
 
-    def dial_later(self, source: Replica, target: Replica) -> None:
+    def dial_later(self, source: End, target: End) -> None:
         self.clock.callLater(REDIAL_SECONDS, self._dial, source, target)
 
-    def _dial(self, source: Replica, target: Replica) -> None:
+    def _dial(self, source: End, target: End) -> None:
         found = self._channels.get((source.name, target.name))
         if found is not None and not found.ended:
             return
@@ -294,6 +304,15 @@ class ClusterCase(SynchronousTestCase):
         self.done(opened.store(NumberSet.of(uids), StoreMode.ADD, flag_set([text]), None))
         opened.close()
         session.close()
+
+    def uids(self, replica: Replica, key: str = KEY) -> list[int]:
+        """Of INBOX."""
+        session = replica.node.store.session(key, key)
+        opened = self.done(session.open(INBOX, False, lambda: None))
+        found = list(opened.uids())
+        opened.close()
+        session.close()
+        return found
 
     def octets(self, replica: Replica, key: str = KEY) -> list[bytes]:
         """The messages of INBOX."""

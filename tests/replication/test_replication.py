@@ -2,6 +2,7 @@
 """Replicas of one subnet over channels in memory: what is written at one is found at all."""
 
 from pluto_tw.account import snapshots
+from pluto_tw.account.incoming import check_body
 from pluto_tw.replication.status import PeerState
 from tests.replication.cluster import ClusterCase, Replica
 
@@ -221,6 +222,56 @@ class TwoReplicasTests(ClusterCase):
         self.assertEqual(self.a.node.store.halted(), ["fred"])
 
 
+class LostBodyTests(ClusterCase):
+    """A body that nobody has whole holds nobody up, and comes when somebody has it again."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.a, self.b, self.c = self.replicas(3)
+
+    def damage(self, replica: Replica) -> None:
+        replica.database.connection.execute("UPDATE chunk SET data = zeroblob(length(data))")
+
+    def appended(self, replica: Replica) -> bytes:
+        """The hash of a body that one replica alone has."""
+        for other in (self.a, self.b, self.c):
+            if other is not replica:
+                self.network.cut(replica, other)
+        self.append(replica, b"one")
+        rows = replica.database.connection.execute("SELECT hash FROM body").fetchall()
+        [(hash,)] = rows
+        assert isinstance(hash, bytes)
+        return hash
+
+    def test_message_comes_without_its_octets(self) -> None:
+        self.appended(self.a)
+        self.damage(self.a)
+        self.network.heal()
+        self.run_for(20)
+        self.append(self.b, b"after it")
+        self.run_for(5)
+        for replica in (self.b, self.c):
+            self.assertEqual(len(self.uids(replica)), 2)
+            states = "SELECT count(*) FROM body WHERE state = 1"
+            self.assertEqual(replica.database.connection.execute(states).fetchall(), [(1,)])
+        self.assertEqual(self.b.replication.status().lost_bodies, 1)
+
+    def test_damaged_body_is_fetched_from_who_has_it(self) -> None:
+        self.append(self.a, b"one")
+        self.run_for(5)
+        self.damage(self.a)
+
+        async def check() -> bool:
+            with self.a.node.store.lease("fred") as account:
+                [(hash,)] = self.a.database.connection.execute("SELECT hash FROM body").fetchall()
+                return await check_body(account, hash)
+
+        self.assertFalse(self.done(check()))
+        self.network.end_all(self.a)
+        self.run_for(5)
+        self.assertEqual(self.octets(self.a), [b"one"])
+
+
 class ThreeReplicasTests(ClusterCase):
     def setUp(self) -> None:
         super().setUp()
@@ -288,12 +339,15 @@ class JoiningTests(ClusterCase):
     def test_snapshot_is_taken_and_operations_after_it(self) -> None:
         self.fill()
         c = self.join()
+        told: list[int] = []
+        c.replication.caught_up = lambda: told.append(len(self.octets(c)))
         self.network.dial_all(c)
         self.run_for(1)
         self.append(self.a, b"meanwhile")
         self.run_for(30)
         self.same(self.a, self.b, c)
         self.assertEqual(len(self.octets(c)), 61)
+        self.assertEqual(told, [61])
         figures = [peer.snapshots_received for peer in c.replication.status().peers]
         self.assertEqual(sum(figures), 1)
         self.assertEqual({n for n in self.network.bodies.values() if n > 20}, set())
