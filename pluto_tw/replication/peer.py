@@ -32,6 +32,10 @@ log = Logger()
 #: A peer that is no member yet, or has no databases yet, is asked again after so long.
 ASK_AGAIN_SECONDS: Final = 1.0
 
+#: Before the heartbeats begin nothing else finds out that a connection leads nowhere. To answer
+#: takes a commit at most.
+HELLO_SECONDS: Final = 5.0
+
 
 class Greeter(Protocol):
     """Who knows this replica and the members of its subnet."""
@@ -127,6 +131,8 @@ class Peer:
 
     async def _meet(self, link: Link) -> Verdict | None:
         """None: ask again."""
+        why = f"its hello was not answered within {HELLO_SECONDS:g} s"
+        cancel = self._waiting.later(HELLO_SECONDS, lambda: link.abort(why))
         try:
             theirs = await link.ask(messages.HELLO, self._greeter.hello(), messages.Hello)
             return await self._greeter.meet(theirs, self.name)
@@ -136,6 +142,8 @@ class Peer:
             self.error = refused.text
         except No as no:
             self.error = str(no)
+        finally:
+            cancel()
         return None
 
     async def _wait(self) -> None:

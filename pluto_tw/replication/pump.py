@@ -367,9 +367,10 @@ class Pump:
 
     def _found(self, changed: Changed, mark: Mark, found: messages.Stated | None) -> None:
         key = changed.key
-        entry = self._entries.get(key)
         if found is not None:
+            # This may lead to a commit, and to the end of what was being shipped.
             self._stated(found)
+        entry = self._entries.get(key)
         if entry is not None:
             if found is not None:
                 entry.shipment.progress.states(found.vector)

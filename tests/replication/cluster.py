@@ -48,6 +48,8 @@ class MemoryChannel:
     def __init__(self, network: "Network", source: "End", target: "End") -> None:
         self.name = target.name
         self.ended = ""
+        #: Something on it was lost, so it cannot be gone on with.
+        self.has_swallowed = False
         self._network = network
         self._source = source
         self._target = target
@@ -69,7 +71,7 @@ class MemoryChannel:
         return await promise
 
     def _arrive(self, kind: str, question: bytes, promise: "Deferred[bytes]") -> None:
-        if self.ended or self._network.is_cut(self._source, self._target):
+        if self.ended or self._is_swallowed():
             return
         if self._network.is_faulty(kind):
             del self._pending[promise]
@@ -91,13 +93,18 @@ class MemoryChannel:
             promise.errback(AnswerFailed("a fault"))
 
     def _answered(self, kind: str, answer: bytes, promise: "Deferred[bytes]") -> None:
-        if self.ended or self._network.is_cut(self._source, self._target):
+        if self.ended or self._is_swallowed():
             return
         if self._network.fails(kind, "answer"):
             self.end("an answer was lost")
         elif promise in self._pending:
             del self._pending[promise]
             promise.callback(answer)
+
+    def _is_swallowed(self) -> bool:
+        if self._network.is_cut(self._source, self._target):
+            self.has_swallowed = True
+        return self.has_swallowed
 
     def abort(self, reason: str) -> None:
         self.end(reason)
@@ -193,6 +200,9 @@ class Network:
 
     def heal(self) -> None:
         self._cut.clear()
+        for channel in list(self._channels.values()):
+            if channel.has_swallowed:
+                channel.end("it was cut for a while")
 
     def is_cut(self, a: End, b: End) -> bool:
         return frozenset((a.name, b.name)) in self._cut
