@@ -14,8 +14,8 @@ from typing import cast
 import benchmarks
 from benchmarks.measure import Figure
 
-#: The modules of this package that are no benchmarks.
-OTHERS = frozenset({"__main__", "measure"})
+#: The modules of this package that are no benchmarks, or need more than a minute or a cluster.
+OTHERS = frozenset({"__main__", "across_regions", "large_shard", "measure"})
 
 
 def names() -> list[str]:

@@ -182,8 +182,9 @@ class Shard:
                     self._committed(batch, outcome)
                 else:
                     await self._failed(batch, outcome.trouble, outcome.cause)
-        except BaseException as error:
-            # A bug of ours. Nobody who waits is left waiting; who runs this logs it.
+        except Exception as error:
+            # A bug of ours. Nobody who waits is left waiting; who runs this logs it. (Not when a
+            # process ends and what still waits is thrown away: nobody waits for it any more.)
             self._enter(State.DAMAGED, f"{type(error).__name__} in its writer")
             self._fail_all(in_flight, self.reason)
             raise
