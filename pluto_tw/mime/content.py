@@ -22,8 +22,9 @@ LANGUAGES_MAX = 100
 
 _UNFOLDED_LINE = re.compile(rb"\n(?=[^ \t\r\n])")
 
-#: Header blocks of parts that are remembered, and their octets. A few blocks, `text/plain` in
-#: UTF-8 above all, make most of all parts; those with a boundary or filename come once.
+#: Header blocks of parts, and MIME fields of messages, that are remembered, and their octets. A
+#: few, `text/plain` in UTF-8 above all, make most of all parts; those with a boundary or filename
+#: come once.
 REMEMBERED_MAX = 512
 REMEMBERED_OCTETS_MAX = 256
 
@@ -69,13 +70,14 @@ class PartHeader(NamedTuple):
 
 
 _ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
-_CONTENT_FIELDS = frozenset(
+_CONTENT_FIELDS = tuple(
     b"content-" + name
     for name in (
-        *(b"type", b"transfer-encoding", b"disposition", b"id", b"description"),
-        *(b"md5", b"language", b"location"),
+        *(b"type", b"id", b"description", b"transfer-encoding", b"md5", b"disposition"),
+        *(b"language", b"location"),
     )
 )
+_UNWRITTEN = (None,) * len(_CONTENT_FIELDS)
 
 
 class HeaderBlock:
@@ -118,29 +120,12 @@ class HeaderBlock:
         *within_digest*: a part that names no type is message/rfc822, RFC 2046 §5.1.5. A type that
         cannot be read is text/plain; what parameters can be read stay.
         """
-        default = MESSAGE if within_digest else PLAIN_TEXT
-        found = {
-            name: unfold(value) for name, value in self._first.items() if name in _CONTENT_FIELDS
-        }
-        if not found:
-            return default
-        written = found.get(b"content-type")
-        media_type, subtype, parameters = _media_type(written) if written else default[:3]
-        encoding = found.get(b"content-transfer-encoding")
-        disposition = found.get(b"content-disposition")
-        language = found.get(b"content-language")
-        return Content(
-            media_type,
-            subtype,
-            parameters,
-            found.get(b"content-id"),
-            found.get(b"content-description"),
-            _encoding(encoding) if encoding else b"7BIT",
-            found.get(b"content-md5"),
-            _disposition(disposition) if disposition else None,
-            _languages(language) if language else (),
-            found.get(b"content-location"),
-        )
+        written = tuple(map(self._first.get, _CONTENT_FIELDS))
+        if written == _UNWRITTEN:
+            return MESSAGE if within_digest else PLAIN_TEXT
+        if sum(map(len, filter(None, written))) > REMEMBERED_OCTETS_MAX:
+            return _content(written, within_digest)
+        return _remembered_content(written, within_digest)
 
     def part_header(self, of_message: bool, empty_line: bool, within_digest: bool) -> PartHeader:
         """
@@ -187,12 +172,36 @@ def part_header(octets: bytes, empty_line: bool, within_digest: bool) -> PartHea
     """What the header block of a part says, not of a message."""
     if len(octets) > REMEMBERED_OCTETS_MAX:
         return HeaderBlock(octets).part_header(False, empty_line, within_digest)
-    return _remembered(octets, empty_line, within_digest)
+    return _remembered_block(octets, empty_line, within_digest)
 
 
 @lru_cache(REMEMBERED_MAX)
-def _remembered(octets: bytes, empty_line: bool, within_digest: bool) -> PartHeader:
+def _remembered_block(octets: bytes, empty_line: bool, within_digest: bool) -> PartHeader:
     return HeaderBlock(octets).part_header(False, empty_line, within_digest)
+
+
+def _content(written: tuple[bytes | None, ...], within_digest: bool) -> Content:
+    """What *written*, the values of `_CONTENT_FIELDS`, say; at least one of them is there."""
+    media, id_, description, encoding, md5, disposition, language, location = (
+        None if value is None else unfold(value) for value in written
+    )
+    default = MESSAGE if within_digest else PLAIN_TEXT
+    media_type, subtype, parameters = _media_type(media) if media else default[:3]
+    return Content(
+        media_type,
+        subtype,
+        parameters,
+        id_,
+        description,
+        _encoding(encoding) if encoding else b"7BIT",
+        md5,
+        _disposition(disposition) if disposition else None,
+        _languages(language) if language else (),
+        location,
+    )
+
+
+_remembered_content = lru_cache(REMEMBERED_MAX)(_content)
 
 
 def _media_type(value: bytes) -> tuple[bytes, bytes, Parameters]:

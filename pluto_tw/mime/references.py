@@ -14,6 +14,8 @@ from pluto_tw.mime.comments import without_comments
 #: Threads in archives go to some hundreds; clients cut the list themselves at 20 or so.
 REFERENCES_MAX = 500
 
+# What Message-ID and In-Reply-To nearly always are.
+_ONE = re.compile(rb"<([^\s\"\\<>()]++)>")
 # Every attempt ends at the next angle bracket, quoted or not, so the whole takes linear time.
 _ANGLE = re.compile(rb"<([^<>]++)>")
 _PLAIN = re.compile(rb'[^\s"\\]++')
@@ -27,6 +29,8 @@ def message_ids(value: bytes) -> tuple[bytes, ...]:
     An id without "@" is taken if it is one word: such ids exist, and threads are held by them.
     At most `REFERENCES_MAX`.
     """
+    if one := _ONE.fullmatch(value):
+        return (one[1],)
     found = [
         normal
         for match in _ANGLE.finditer(without_comments(value))

@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 from pluto_tw.mime.headers import decode_words
 
+# Single words with a space between them, no "[" before the first, no ":" at all and no ")" at the
+# end: there is nothing to take out of it.
+_PLAIN = re.compile(r"[^ \t\[:][^ \t:]*+(?: [^ \t:]++)*+(?<!\))")
 _SPACES = re.compile(r"[ \t]+")
 _BLOBS = re.compile(r"(?:\[[^\[\]]*+\][ \t]*+)*+")
 _REPLY_OR_FORWARD = re.compile(
@@ -35,7 +38,10 @@ def base_subject(subject: bytes) -> BaseSubject:
     Example: `Re: [list] Fwd: lunch (fwd)` has the base `lunch`. RFC 5256 §2.1; it is a reply or
     forward if a subj-refwd, a "(fwd)" or the pair of "[fwd:" and "]" went (§3, REFERENCES).
     """
-    text = _SPACES.sub(" ", decode_words(subject))
+    text = decode_words(subject)
+    if _PLAIN.fullmatch(text):
+        return BaseSubject(text, False)
+    text = _SPACES.sub(" ", text)
     start, end, found = 0, len(text), False
     while True:
         end, trailed = _without_trailers(text, start, end)

@@ -16,6 +16,8 @@ from typing import Protocol
 #: it). A run longer than this is no transport's doing, and is kept as it is.
 WHITE_SPACE_OCTETS_MAX = 1024
 
+_IDENTITIES = frozenset({b"7BIT", b"8BIT", b"BINARY", b""})
+
 
 class Decoder(Protocol):
     """Undoes one transfer encoding, for one part."""
@@ -39,7 +41,7 @@ def decoder(encoding: bytes) -> Decoder | None:
             return Base64Decoder()
         case b"QUOTED-PRINTABLE":
             return QuotedPrintableDecoder()
-        case b"7BIT" | b"8BIT" | b"BINARY" | b"":
+        case identity if identity in _IDENTITIES:
             return IdentityDecoder()
         case _:
             return None
@@ -47,6 +49,8 @@ def decoder(encoding: bytes) -> Decoder | None:
 
 def decode(octets: bytes, encoding: bytes) -> bytes:
     """All of *octets* decoded at once; an unknown encoding leaves them as they are."""
+    if encoding in _IDENTITIES:
+        return octets
     chosen = decoder(encoding)
     if chosen is None:
         return octets

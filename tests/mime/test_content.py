@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.mime.content import HeaderBlock, part_header
+from pluto_tw.mime.content import REMEMBERED_OCTETS_MAX, HeaderBlock, part_header
 from pluto_tw.mime.facts import Address, Disposition
 from pluto_tw.mime.headers import values
 from pluto_tw.mime.scanner import scan
@@ -75,6 +75,14 @@ class ContentTests(SynchronousTestCase):
                     read = HeaderBlock(octets).part_header(False, empty_line, digest)
                     self.assertEqual(part_header(octets, empty_line, digest), read)
                     self.assertEqual(part_header(octets, empty_line, digest), read)
+
+    def test_remembered_fields_are_those_that_are_read(self) -> None:
+        for octets in (b"Content-Type: a/b\n\n", b"Content-ID:\n\n", b"Content-Type:\n\n"):
+            for digest in (True, False):
+                read = HeaderBlock(octets).content(digest)
+                padded = octets[:-2] + b" " * REMEMBERED_OCTETS_MAX + octets[-2:]
+                self.assertEqual(HeaderBlock(octets).content(digest), read)
+                self.assertEqual(HeaderBlock(padded).content(digest), read)
 
     @given(st.lists(st.sampled_from(PIECES)))
     def test_values_are_those_of_the_fields(self, pieces: list[bytes]) -> None:

@@ -86,6 +86,15 @@ class SentDateTests(SynchronousTestCase):
         assert found is not None
         self.assertEqual(found, SentDate(int(moment.timestamp()), naive.toordinal()))
 
+    @given(
+        st.from_regex(rb"[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}", fullmatch=True),
+        st.from_regex(rb"([A-Z][a-z]{2}, )?[0-9]{1,2} (Jan|Feb|Xyz) [0-9]{4}", fullmatch=True),
+    )
+    def test_white_space_changes_nothing(self, time: bytes, day: bytes) -> None:
+        """RFC 5322 §3.3 to the letter is read by itself, and as everything else is."""
+        written = day + b" " + time
+        self.assertEqual(sent_date(written), sent_date(b" " + written), written)
+
     @given(st.text(alphabet="0123456789 :-+,()JanFebT.GMT", max_size=60))
     def test_anything_is_read(self, written: str) -> None:
         sent_date(written.encode())

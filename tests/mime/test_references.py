@@ -28,6 +28,11 @@ class MessageIdTests(SynchronousTestCase):
     def test_ids_without_at(self) -> None:
         self.assertEqual(message_ids(b"<12345> <>"), (b"12345",))
 
+    @given(st.text(alphabet='ab@."\\( )<>'))
+    def test_one_is_read_as_many_are(self, inner: str) -> None:
+        written = f"<{inner}>".encode()
+        self.assertEqual(message_ids(written), message_ids(b" " + written))
+
     def test_limit_keeps_first_and_last(self) -> None:
         ids = message_ids(b" ".join(b"<%d@x>" % number for number in range(2000)))
         self.assertEqual(len(ids), REFERENCES_MAX)

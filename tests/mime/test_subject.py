@@ -39,6 +39,11 @@ class BaseSubjectTests(SynchronousTestCase):
             if not subject.startswith("["):
                 self.assertEqual(self.base(subject), subject)
 
+    @given(st.lists(st.sampled_from(["a", " ", "  ", "[", "]", ")", "(fwd)", "é", "\t"])))
+    def test_plain_subjects_are_read_as_all_are(self, pieces: list[str]) -> None:
+        subject = "".join(pieces)
+        self.assertEqual(self.base(subject), self.base(f"Re: {subject}"))
+
     def test_last_blob_stays_if_nothing_else_is_left(self) -> None:
         """Step 4: "and removing that prefix leaves a non-empty subj-base"."""
         self.assertEqual(self.base("[a] [b]"), "[b]")
