@@ -15,7 +15,7 @@ import benchmarks
 from benchmarks.measure import Figure
 
 #: The modules of this package that are no benchmarks, or need more than a minute or a cluster.
-OTHERS = frozenset({"__main__", "across_regions", "large_shard", "measure"})
+OTHERS = frozenset({"__main__", "across_regions", "large_shard", "measure", "through_distributor"})
 
 
 def names() -> list[str]:

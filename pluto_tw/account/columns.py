@@ -29,14 +29,7 @@ IDLE_MAX: Final = 64
 #: Messages that one query gives, as a text for each column: some 2 MiB for a moment.
 _LOADED: Final = 16_384
 
-# One row of texts takes half the time of a row for each message, and nearly all of it outside of
-# Python: the event loop goes on meanwhile.
-_LOAD: Final = """
-    SELECT json_group_array(uid), json_group_array(id), json_group_array(flags),
-        json_group_array(keywords), json_group_array(msq), json_group_array(size),
-        json_group_array(date), json_group_array(zone), json_group_array(body),
-        group_concat(substr(hex(pid) || '00000000', 1, 32), ''),
-        group_concat(hex(coalesce(email, pid)), '')
+_MESSAGES: Final = """
     FROM (
         SELECT p.uid, p.id, p.flags, p.keywords, p.msq, m.size, m.date, m.zone, m.body, m.pid,
             m.email
@@ -46,6 +39,19 @@ _LOAD: Final = """
         ORDER BY p.id LIMIT ?
     )
 """
+# One row of texts takes half the time of a row for each message, and nearly all of it outside of
+# Python: the event loop goes on meanwhile.
+_LOAD: Final = f"""
+    SELECT json_group_array(uid), json_group_array(id), json_group_array(flags),
+        json_group_array(keywords), json_group_array(msq), json_group_array(size),
+        json_group_array(date), json_group_array(body),
+        group_concat(substr(hex(pid) || '00000000', 1, 32), ''),
+        max(zone IS NOT 0), max(email IS NOT NULL OR length(pid) <> {BIRTH_OCTETS})
+    {_MESSAGES}
+"""
+# What most mailboxes have nothing to tell in: all dates in UTC, no message from another mailbox.
+_ZONES: Final = f"SELECT json_group_array(zone) {_MESSAGES}"
+_EMAILS: Final = f"SELECT group_concat(hex(coalesce(email, pid)), '') {_MESSAGES}"
 
 _words = msgspec.json.Decoder(list[str | None]).decode
 
@@ -123,35 +129,42 @@ class Columns:
     def _take(self, connection: sqlite3.Connection, box: Shown, number: int, row: int) -> int:
         """Reads a stretch of *box*, from above *row* on; how many messages there were."""
         query = (box.number, row, box.era, box.key_bid, box.key_gen, _LOADED)
-        ((uids, rows, bits, keywords, msqs, sizes, dates, zones, bodies, pids, emails),) = (
+        ((uids, rows, bits, keywords, msqs, sizes, dates, bodies, pids, zoned, moved),) = (
             connection.execute(_LOAD, query).fetchall()
         )
-        numbers = numbers_of(uids)
+        # An array of a list, and not `extend`: that asks an iterator for each number.
+        numbers = array("I", numbers_of(uids))
         count = len(numbers)
         if not count:
             return 0
-        self._uids.extend(numbers)
-        self._rows.extend(numbers_of(rows))
-        self._boxes.extend((number,) * count)
-        self._flags.extend(self._flag_numbers(numbers_of(bits), _words(keywords)))
-        self._msqs.extend(numbers_of(msqs))
-        self._sizes.extend(numbers_of(sizes))
-        self._dates.extend(numbers_of(dates))
-        self._zones.extend(numbers_of(zones))
-        self._bodies.extend(numbers_of(bodies))
-        self._pids += bytes.fromhex(pids)
-        self._emails += bytes.fromhex(emails)
-        return count
-
-    def _flag_numbers(self, bits: Sequence[int], keywords: Sequence[str | None]) -> list[int]:
-        pairs = self._pairs
-        found = list(zip(bits, keywords, strict=True))
-        for pair in set(found).difference(pairs):
+        zones = array("h", bytes(2 * count))
+        if zoned:
+            ((found,),) = connection.execute(_ZONES, query).fetchall()
+            zones = array("h", numbers_of(found))
+        octets = bytes.fromhex(pids)
+        emails: bytes | bytearray
+        if moved:
+            ((found,),) = connection.execute(_EMAILS, query).fetchall()
+            emails = bytes.fromhex(found)
+        else:
+            emails = bytearray(BIRTH_OCTETS * count)
+            for place in range(BIRTH_OCTETS):
+                emails[place::BIRTH_OCTETS] = octets[place::MOVED_OCTETS]
+        self._uids += numbers
+        self._rows += array("q", numbers_of(rows))
+        self._boxes += array("H", (number,)) * count
+        pairs = list(zip(numbers_of(bits), _words(keywords), strict=True))
+        for pair in set(pairs).difference(self._pairs):
             self._number_pair(pair)
-        if not any(keywords):
-            of_bits = {number: pairs[number, None] for number in set(bits)}
-            return [of_bits[number] for number in bits]
-        return [pairs[pair] for pair in found]
+        self._flags += array("I", list(map(self._pairs.__getitem__, pairs)))
+        self._msqs += array("q", numbers_of(msqs))
+        self._sizes += array("q", numbers_of(sizes))
+        self._dates += array("q", numbers_of(dates))
+        self._zones += zones
+        self._bodies += array("q", numbers_of(bodies))
+        self._pids += octets
+        self._emails += emails
+        return count
 
     def _sort(self) -> None:
         """Brings all columns into the order of the UIDs."""

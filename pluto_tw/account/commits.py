@@ -6,11 +6,15 @@ Everything is computed on `records`, which is what is committed with all that is
 When a commit is durable, its news are told before anybody who awaits it goes on. When it fails, all
 that is staged goes with it, and the account is read again: now, or as soon as somebody asks and it
 can be read.
+
+A bug on the way into memory does not make undone what is durable: who awaits it is answered. But
+memory may be anything then, so it is read again as well, and sessions that were shown it are ended.
 """
 
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from pluto_tw.account.bugs import attempt
 from pluto_tw.account.failures import ShardFailed
 from pluto_tw.account.records import StoredRecords
 from pluto_tw.account.saving import Saving
@@ -27,8 +31,9 @@ class Commits:
     """
     Of the account *identity*, called *name*.
 
-    *tell* is called with what is durable, *lost* when what was staged is dropped, after the account
-    was read again if it could be. Both must not raise. Raises `ShardFailed`.
+    *tell* is called with what is durable. *lost* is called when what was staged is dropped, after
+    the account was read again if it could be; with True if what was told may be wrong as well.
+    Raises `ShardFailed`.
     """
 
     def __init__(
@@ -38,7 +43,7 @@ class Commits:
         identity: bytes,
         name: str,
         tell: Callable[[Staged], None],
-        lost: Callable[[], None],
+        lost: Callable[[bool], None],
     ) -> None:
         self._ground = ground
         self._site = site
@@ -126,7 +131,11 @@ class Commits:
             self._name,
             self._site.slot,
         )
-        self._lane.submit(saving.work(), partial(self._done, staged, saving, promises))
+        work = attempt(self._site.waiting, saving.work)
+        if work is None:
+            self._fail(staged, ShardFailed("it could not be written down"))
+            return
+        self._lane.submit(work, partial(self._done, staged, saving, promises))
 
     def _done(
         self,
@@ -138,6 +147,18 @@ class Commits:
         if error is not None:
             self._fail(staged, error)
             return
+        try:
+            if not attempt(self._site.waiting, partial(self._take_over, staged, saving)):
+                self._start_over()
+            if saving.drops_bodies:
+                self._ground.bodies.sweep()
+        finally:
+            for promise in promises:
+                promise.fire(None)
+        self._flush()
+
+    def _take_over(self, staged: Staged, saving: Saving) -> bool:
+        """*staged* is durable: memory follows, and then all who are told. Returns True."""
         stored = self.stored
         stored.account = saving.account
         stored.position = saving.position
@@ -152,12 +173,27 @@ class Commits:
         self._in_flight = None
         self._promises_in_flight = []
         self.staged.rebase()
+        return self._told(staged)
+
+    def _told(self, staged: Staged) -> bool:
         self._tell(staged)
-        if saving.drops_bodies:
-            self._ground.bodies.sweep()
-        for promise in promises:
-            promise.fire(None)
-        self._flush()
+        return True
+
+    def _start_over(self) -> None:
+        """After a bug: of what is in memory nothing is relied on, staged events included."""
+        dropped = self._promises
+        self.is_readable = False
+        self._lost(True)
+        try:
+            self.read_again()
+            # Whoever follows this account hears that there is something new.
+            attempt(self._site.waiting, partial(self._told, Staged(self.stored)))
+        except ShardFailed:
+            # It is read as soon as somebody asks.
+            self._promises, self._promises_in_flight = [], []
+        finally:
+            for promise in dropped:
+                promise.fail(ShardFailed("what this was computed on is not known any more"))
 
     def _fail(self, staged: Staged, error: Exception) -> None:
         promises = [*self._promises_in_flight, *self._promises]
@@ -167,15 +203,18 @@ class Commits:
             self.read_again()
         except ShardFailed:
             self._promises, self._promises_in_flight = [], []
-            self._lost()
-        for promise in promises:
-            promise.fail(error)
+            self._lost(False)
+        finally:
+            for promise in promises:
+                promise.fail(error)
 
     def read_again(self) -> None:
         """After a commit failed: reads what is durable. Raises `ShardFailed`."""
         self._read()
         doubtful, self._doubtful = self._doubtful, None
-        self._lost()
-        if doubtful is not None and doubtful.records.account().m == self.stored.scalars.m:
-            # It is durable after all, or it changed nothing that anybody is told of.
-            self._tell(doubtful)
+        self._lost(False)
+        if doubtful is None or doubtful.records.account().m != self.stored.scalars.m:
+            return
+        # It is durable after all, or it changed nothing that anybody is told of.
+        if not attempt(self._site.waiting, partial(self._told, doubtful)):
+            self._start_over()

@@ -7,7 +7,7 @@ and the hash and size of its body. What a body's octets are is not looked at: `s
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
@@ -53,17 +53,21 @@ async def digest(account: AccountReplica) -> Digest:
     return found
 
 
-async def digests(account: AccountReplica) -> tuple[Digest, list[MailboxDigest]]:
+async def digests(
+    account: AccountReplica, looked_at: Callable[[int], None] = lambda messages: None
+) -> tuple[Digest, list[MailboxDigest]]:
     """
     The same, and of what it is made: each mailbox by name, the subscriptions last.
 
     What is committed meanwhile may be in it: then the vector of the answer is not the one of before
-    the call, and who compares asks again.
+    the call, and who compares asks again. *looked_at* is called with the number of messages of each
+    slice, and ends the work by what it raises. No: UNAVAILABLE, or NONEXISTENT if a mailbox went
+    meanwhile.
     """
     parts = []
     for name in sorted(account.commits.stored.names()):
         if group(account.commits.stored, name):
-            parts.append(MailboxDigest(name, await _mailbox(account, name)))
+            parts.append(MailboxDigest(name, await _mailbox(account, name, looked_at)))
     parts.append(MailboxDigest("", _subscriptions(account)))
     hashed = _new()
     for part in parts:
@@ -77,7 +81,7 @@ def _new() -> blake2b:
     return blake2b(digest_size=DIGEST_OCTETS)
 
 
-async def _mailbox(account: AccountReplica, name: str) -> bytes:
+async def _mailbox(account: AccountReplica, name: str, looked_at: Callable[[int], None]) -> bytes:
     stored = account.commits.stored
     boxes = group(stored, name)
     hashed = _new()
@@ -86,17 +90,20 @@ async def _mailbox(account: AccountReplica, name: str) -> bytes:
     mailbox = await account.mailboxes.open(MailboxName(name))
     columns = mailbox.columns
     uids = list(columns.uids())
-    for at in range(0, len(uids), _SLICE):
-        # What has vanished since the last slice is not asked for.
-        some = [uid for uid in uids[at : at + _SLICE] if columns.is_exposed(uid)]
-        bodies = await account.ground.shard.load(partial(_bodies, columns.rows(some)))
-        some = [uid for uid in some if columns.is_exposed(uid)] if some else some
-        ids, flags = columns.email_ids(some), columns.flags(some)
-        for uid, email, these, body in zip(some, ids, flags, bodies, strict=False):
-            flagged = " ".join(sorted(map(str.lower, these)))
-            hashed.update(f"{uid} {email} {body} {flagged}\n".encode())
-        await account.site.waiting.pause()
-    account.mailboxes.left(mailbox)
+    try:
+        for at in range(0, len(uids), _SLICE):
+            # What has vanished since the last slice is not asked for.
+            some = [uid for uid in uids[at : at + _SLICE] if columns.is_exposed(uid)]
+            bodies = await account.ground.shard.load(partial(_bodies, columns.rows(some)))
+            some = [uid for uid in some if columns.is_exposed(uid)] if some else some
+            ids, flags = columns.email_ids(some), columns.flags(some)
+            for uid, email, these, body in zip(some, ids, flags, bodies, strict=False):
+                flagged = " ".join(sorted(map(str.lower, these)))
+                hashed.update(f"{uid} {email} {body} {flagged}\n".encode())
+            await account.site.waiting.pause()
+            looked_at(len(some))
+    finally:
+        account.mailboxes.left(mailbox)
     return hashed.digest()
 
 

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, MutableMapping, Sequence
 from dataclasses import dataclass
 
+from pluto_tw.account.bugs import attempt
 from pluto_tw.account.columns import Columns, Entry
 from pluto_tw.account.log import Log
 from pluto_tw.account.rows import flag_columns
@@ -21,6 +22,7 @@ from pluto_tw.crdt.records import Placement
 from pluto_tw.mail.changes import Change, Ended, Exposed, Touched, Vanished
 from pluto_tw.mail.sets import NumberSet
 from pluto_tw.mail.uids import ModSeq, Uid, UidValidity
+from pluto_tw.mail.waiting import Waiting
 
 
 @dataclass(eq=False, slots=True)
@@ -95,6 +97,11 @@ class Mailbox:
             self.log.append(change)
         return self.log.position > before
 
+    def end(self, reason: str) -> None:
+        """What it shows is not to be relied on any more: sessions are to leave, for *reason*."""
+        if not self.log.is_ended:
+            self.log.append(Ended(reason))
+
     def _vanish(self, change: Vanished) -> None:
         hidden = self.columns.hide(change.uids)
         if not hidden:
@@ -126,11 +133,11 @@ class Mailbox:
             self.uid_next = Uid(uid_next)
             self.highest_modseq = ModSeq(max(highest_modseq, self.highest_modseq))
 
-    def wake(self) -> None:
+    def wake(self, waiting: Waiting) -> None:
         """Wakes all sessions, some of which may leave, or make others leave."""
         for listener in list(self.listeners):
             if listener in self.listeners:
-                listener.wake()
+                attempt(waiting, listener.wake)
 
     def let_go(self) -> None:
         """Forgets what vanished before the place that every session has been told of."""

@@ -174,7 +174,7 @@ class Mailboxes:
         for promise in told:
             promise.fire(None)
         for mailbox in grown:
-            mailbox.wake()
+            mailbox.wake(self._site.waiting)
 
     def _tell(self, key: int, news: News, grown: dict[Mailbox, None]) -> None:
         mailbox = self._loaded.get(key)
@@ -183,10 +183,21 @@ class Mailboxes:
         if mailbox.tell(news.of(key), news.shown.get(key, ())):
             grown[mailbox] = None
         if mailbox.log.is_ended:
-            del self._loaded[key]
-            self._site.idle.use(mailbox)
-            if mailbox.listeners:
-                self._ended.append(mailbox)
+            self._forget(mailbox)
+
+    def end_all(self, reason: str) -> None:
+        """Sessions leave what they have open, for *reason*; it is loaded again when it is asked."""
+        for mailbox in list(self._loaded.values()):
+            mailbox.end(reason)
+            self._forget(mailbox)
+            mailbox.wake(self._site.waiting)
+
+    def _forget(self, mailbox: Mailbox) -> None:
+        """It has ended; a session may still show it."""
+        del self._loaded[mailbox.key]
+        self._site.idle.use(mailbox)
+        if mailbox.listeners:
+            self._ended.append(mailbox)
 
     def lost(self) -> None:
         """What was staged is dropped; whoever waits for it looks again."""

@@ -20,6 +20,9 @@ from pluto_tw.crdt.records import Member as Recorded
 #: Why a replica that was taken out of the subnet serves nobody.
 REMOVED_HERE: Final = "this replica was removed from its subnet"
 
+#: Why a replica that is about to be taken out serves nobody: what it has goes to the others first.
+DRAINING: Final = "this replica is being taken out of its subnet"
+
 
 @dataclass(frozen=True, slots=True)
 class Member:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from pluto_tw.account.bugs import attempt
 from pluto_tw.account.commits import Commits
 from pluto_tw.account.mailboxes import Mailboxes
 from pluto_tw.account.schema import HALTED, SERVED
@@ -41,13 +42,6 @@ T = TypeVar("T")
 #: How often what waits for others, or for time to pass, is looked at again.
 TICK_SECONDS: Final = 1.0
 
-#: Folding waits so long after what it folds: a burst of changes is folded at once.
-FOLD_SECONDS: Final = 5.0
-
-#: Operations stay in the log so long after they are stable: a peer that comes back within a day
-#: finds them and needs no snapshot. At 1,000 operations a day this is 150 KB an account.
-LOG_MARGIN_SECONDS: Final = 24 * 3600.0
-
 #: A snapshot that is not taken within a day is forgotten: as long as it is kept, expunged messages
 #: and their bodies are.
 SNAPSHOT_SECONDS_MAX: Final = 24 * 3600.0
@@ -63,13 +57,11 @@ PAUSE_SECONDS: Final = 1.0
 #: asked without a pause by who does not wait for UIDs.
 AGAIN_SECONDS: Final = 0.25
 
-#: How long after folding the log is looked at: pruning can wait, and looking costs.
-PRUNE_SECONDS: Final = 600.0
-
 #: Nobody waits longer than this for UIDs, also where this replica gives them itself, in slices.
 UIDS_SECONDS_MAX: Final = 20.0
 
 _HALTED_TEXT: Final = "this account needs its operator"
+_SPOILED_TEXT: Final = "the mailbox must be read again, log in again"
 _STATE: Final = "UPDATE account SET state = ? WHERE identity = ?"
 
 
@@ -146,7 +138,7 @@ class AccountReplica:
             found, row = self.rules.unclaimed(stored, max(row, 0))
             self._wait_for_claims(found, at_least=AGAIN_SECONDS)
         self._look_again()
-        self._later("fold", FOLD_SECONDS, self._fold)
+        self._later("fold", self.site.pace.fold_seconds, self._fold)
 
     # Events.
 
@@ -156,15 +148,21 @@ class AccountReplica:
         return Moment(int(waiting.now() * 1000), waiting.seconds(), self.site.heard())
 
     async def command(
-        self, run: Callable[[Rules, Transaction], T], received: Sequence[Received] = ()
+        self,
+        run: Callable[[Rules, Transaction], T],
+        received: Sequence[Received] = (),
+        *,
+        in_spite_of: str = "",
     ) -> tuple[Transaction, T]:
         """
         Does *run*, one command, and returns when it is durable; *received*: bodies that it refers
         to and that came to this replica for it.
 
+        *in_spite_of*: a reason for which this replica serves no clients, and yet does this.
+
         Raises the `No` of *run*, when all that it was told from is durable; No(UNAVAILABLE).
         """
-        tx, result = await self._compute(run)
+        tx, result = await self._compute(run, in_spite_of)
         self.commands += bool(tx.ops)
         await self.commits.commit(tx, received)
         # Of a command that named thousands, and changed none of them.
@@ -200,10 +198,12 @@ class AccountReplica:
         uids = uids_of(self.commits.stored, pids) if is_exposed else []
         return result, uids if all(uids) else []
 
-    async def _compute(self, run: Callable[[Rules, Transaction], T]) -> tuple[Transaction, T]:
+    async def _compute(
+        self, run: Callable[[Rules, Transaction], T], in_spite_of: str = ""
+    ) -> tuple[Transaction, T]:
         await self.ground.shard.room()
         self.require()
-        self._require_member()
+        self._require_member(in_spite_of)
         try:
             return self._guarded(lambda records: self.rules.command(records, self.now(), run))
         except No:
@@ -233,7 +233,7 @@ class AccountReplica:
             await self.commits.commit(tx)
         elif not tx.is_empty:
             self.commits.stage(tx)
-            self._later("fold", FOLD_SECONDS, self._fold)
+            self._later("fold", self.site.pace.fold_seconds, self._fold)
         return tx
 
     # Snapshots.
@@ -280,9 +280,10 @@ class AccountReplica:
         if not self.site.rules.serves(self.commits.stored.scalars):
             raise No(UNAVAILABLE, "this account is being copied to this replica")
 
-    def _require_member(self) -> None:
-        if not self.site.members.serves:
-            raise No(UNAVAILABLE, self.site.members.why)
+    def _require_member(self, in_spite_of: str = "") -> None:
+        why = self.site.members.why
+        if why and why != in_spite_of:
+            raise No(UNAVAILABLE, why)
 
     # What an operator must look into.
 
@@ -348,7 +349,7 @@ class AccountReplica:
             if may_leave_out(slot, members.others, acknowledged, own, stated):
                 self._left_out.add(slot)
                 self._stated = {at: v for at, v in self._stated.items() if at[0] != slot}
-                self._later("fold", FOLD_SECONDS, self._fold)
+                self._later("fold", self.site.pace.fold_seconds, self._fold)
         self.rules.members = members.others | (members.removed - self._left_out)
 
     def follow_pins(self) -> None:
@@ -378,7 +379,7 @@ class AccountReplica:
         transactions = [news.transaction for news in staged.news]
         if self.commits.stored.position != self._position:
             self._position = self.commits.stored.position
-            self.peers_woken()
+            attempt(self.site.waiting, self.peers_woken)
         if self._waits:
             for news in staged.news:
                 for placements in news.shown.values():
@@ -393,11 +394,13 @@ class AccountReplica:
         if staged.records.staged(PEER) or any(
             tx.staged(FOLD) for tx in transactions if tx.ops or tx.taken
         ):
-            self._later("fold", FOLD_SECONDS, self._fold)
+            self._later("fold", self.site.pace.fold_seconds, self._fold)
 
-    def _lost(self) -> None:
+    def _lost(self, spoiled: bool) -> None:
         self._cancel_timers()
         self._waits.give_up_all()
+        if spoiled:
+            self.mailboxes.end_all(_SPOILED_TEXT)
         self.mailboxes.lost()
         if self.commits.is_readable:
             self._begin()
@@ -427,20 +430,20 @@ class AccountReplica:
 
     async def _fold(self) -> None:
         """Folds what is stable, one slice after the other."""
-        pinned = self.mailboxes.is_pinned
-        tx = await self._at_rest(lambda records: self.rules.fold(records, self.now(), pinned))
+        pinned, most = self.mailboxes.is_pinned, self.site.pace.fold_max
+        tx = await self._at_rest(lambda records: self.rules.fold(records, self.now(), pinned, most))
         if tx is None:
             self._later("fold", PAUSE_SECONDS, self._fold)
             return
         if tx.more and not tx.is_empty:
             self._later("fold", 0, self._fold)
             return
-        self._later("prune", PRUNE_SECONDS, self._prune)
+        self._later("prune", self.site.pace.prune_seconds, self._prune)
         if any(tx.staged(FOLD).values()):
             self._later("fold", PINNED_SECONDS, self._fold)
 
     async def _prune(self) -> None:
-        margin = int(LOG_MARGIN_SECONDS * 1000)
+        margin = int(self.site.pace.log_margin_seconds * 1000)
         tx = await self._at_rest(lambda records: self.rules.prune(records, self.now(), margin))
         if tx is None:
             self._later("prune", PAUSE_SECONDS, self._prune)

@@ -13,7 +13,8 @@ but `read`.
   left. They are done in order. Once one fails, so do all after it, for ever: their maker reads
   again what is committed and begins a new lane.
 - Who is told that a work is done is told after COMMIT, in the order in which the works came, and
-  before the next transaction begins; so answers to it go into that one.
+  before the next transaction begins; so answers to it go into that one. A bug of theirs is logged,
+  and is no trouble of the shard: it is shared by thousands.
 """
 
 import sqlite3
@@ -23,6 +24,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final, TypeVar, assert_never
 
+from pluto_tw.account.bugs import attempt, outcome
 from pluto_tw.account.database import Database
 from pluto_tw.account.failures import ShardFailed, Trouble, WorkRefused
 from pluto_tw.account.queue import Batch, Done, Lane, Queue, Queued
@@ -172,20 +174,16 @@ class Shard:
             while self._queue:
                 batch = self._queue.take()
                 in_flight = batch.queued
-                transaction = self._writer_hop.call(
-                    partial(self._writer.transact, list(batch.lanes.values()))
-                )
-                self._queue.admit()
-                outcome = await transaction
-                if outcome.trouble is None:
-                    in_flight = []
-                    self._committed(batch, outcome)
+                done = await self._transact(batch)
+                if done.trouble is None:
+                    self._committed(batch, done)
                 else:
-                    await self._failed(batch, outcome.trouble, outcome.cause)
+                    await self._failed(batch, done.trouble, done.cause)
         except Exception as error:
-            # A bug of ours. Nobody who waits is left waiting; who runs this logs it. (Not when a
-            # process ends and what still waits is thrown away: nobody waits for it any more.)
-            self._enter(State.DAMAGED, f"{type(error).__name__} in its writer")
+            # A bug where trouble is met: nobody knows what is open now. Nobody who waits is left
+            # waiting; who runs this logs it. (Not when a process ends and what still waits is
+            # thrown away: nobody waits for it any more.)
+            self._enter(State.DAMAGED, f"{type(error).__name__} after trouble; restart the node")
             self._fail_all(in_flight, self.reason)
             raise
         finally:
@@ -194,17 +192,26 @@ class Shard:
                 promise.fire(None)
             self._idle.clear()
 
-    def _committed(self, batch: Batch, outcome: Outcome) -> None:
+    async def _transact(self, batch: Batch) -> Outcome:
+        """Does the works of *batch*. A bug there leaves as much unknown as an error of COMMIT."""
+        transaction = self._writer_hop.call(
+            partial(self._writer.transact, list(batch.lanes.values()))
+        )
+        self._queue.admit()
+        found = await outcome(self.waiting, transaction)
+        return Outcome({}, Trouble.BROKEN, found) if isinstance(found, Exception) else found
+
+    def _committed(self, batch: Batch, done: Outcome) -> None:
         self.count.transactions += 1
         self.count.works += len(batch.queued)
         self._retry_seconds = RETRY_SECONDS_FIRST
         if self.state is State.READ_ONLY:
             self.state, self.reason = State.OPEN, ""
-        if not outcome.refused:
+        if not done.refused:
             for queued in batch.queued:
-                queued.done(None)
+                self._tell(queued, None)
         else:
-            self._told_apart(batch, outcome.refused)
+            self._told_apart(batch, done.refused)
         self._queue.admit()
 
     def _told_apart(self, batch: Batch, causes: dict[int, Exception]) -> None:
@@ -218,7 +225,11 @@ class Shard:
         # All are taken out of the queue before anybody can put in what replaces them.
         lost = self._queue.drop(lambda queued: queued.lane in refused)
         for queued in (*batch.queued, *lost):
-            queued.done(refused.get(queued.lane))
+            self._tell(queued, refused.get(queued.lane))
+
+    def _tell(self, queued: Queued, error: Exception | None) -> None:
+        """What is done with it is no trouble of the shard, nor of the others who are told."""
+        attempt(self.waiting, partial(queued.done, error))
 
     async def _failed(self, batch: Batch, trouble: Trouble, cause: Exception | None) -> None:
         """Nothing of *batch* holds, and so nothing that is queued on it."""
@@ -253,7 +264,7 @@ class Shard:
         for one in everything:
             one.lane.error = error
         for one in everything:
-            one.done(error)
+            self._tell(one, error)
         self._queue.admit()
 
     # Trouble.

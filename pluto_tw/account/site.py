@@ -12,6 +12,7 @@ from pluto_tw.account.facts import KeptFacts
 from pluto_tw.account.log import CHANGES_MAX
 from pluto_tw.account.members import Members
 from pluto_tw.account.numbers import Numbers
+from pluto_tw.account.pace import Pace
 from pluto_tw.account.positions import Positions
 from pluto_tw.account.shard import Shard
 from pluto_tw.crdt.clock import next_stamp
@@ -49,8 +50,8 @@ class Limits:
 class Site:
     """
     The replica that this node is, among the *members* of its subnet, and *heard*, which tells the
-    slots whose nodes were heard within three heartbeats. *idle* is what all its accounts keep in
-    memory for later.
+    slots whose nodes were heard within three heartbeats. *pace* is how soon accounts forget; *idle*
+    is what all of them keep in memory for later.
     """
 
     members: Members
@@ -60,6 +61,7 @@ class Site:
     #: Added to the patience with a silent sequencer: two replicas of one rank never act at once.
     jitter_seconds: float = 0.0
     limits: Limits = Limits()
+    pace: Pace = field(default_factory=Pace)
     idle: IdleCache = field(default_factory=IdleCache)
     #: With `Members.replica_ids`, where replicas have ids.
     rules: Rules = Rules()  # noqa: RUF009

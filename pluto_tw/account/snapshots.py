@@ -22,8 +22,8 @@ from typing import Final
 
 import msgspec
 
-from pluto_tw.account.exchange import MISSING_MAX, lacking
 from pluto_tw.account.incoming import BodyLink
+from pluto_tw.account.receiving import MISSING_MAX, lacking
 from pluto_tw.account.replica import SNAPSHOT_SECONDS_MAX, AccountReplica
 from pluto_tw.account.transfers import Transfer, Way
 from pluto_tw.crdt import clock, snapshot
@@ -73,7 +73,7 @@ class Answer:
     """
     What became of a part: durable, and to be gone on with at *cursor*.
 
-    *missing*, *coming*: bodies without which it was not taken, as in `exchange.Taken`. *ahead*: the
+    *missing*, *coming*: bodies without which it was not taken, as in `Taken`. *ahead*: the
     sender's clock is too far ahead; hold it, raise an alarm, try again. *done*: that was all.
     *refused*: it was not taken, and why, for people; empty otherwise.
     """
@@ -127,10 +127,12 @@ def _sending(account: AccountReplica, slot: int) -> Transfer | None:
     return found
 
 
-async def piece(account: AccountReplica, slot: int, cursor: bytes) -> Sent | None:
+async def piece(
+    account: AccountReplica, slot: int, cursor: bytes, octets_most: int | None = None
+) -> Sent | None:
     """
-    The piece at *cursor* of the snapshot that is sent to *slot*; None: there is no such snapshot
-    (any more), begin again.
+    The piece at *cursor* of the snapshot that is sent to *slot*, of about *octets_most* octets,
+    None: `PIECE_OCTETS`; None: there is no such snapshot (any more), begin again.
 
     Raises No(UNAVAILABLE).
     """
@@ -144,7 +146,10 @@ async def piece(account: AccountReplica, slot: int, cursor: bytes) -> Sent | Non
         return None
     stored = account.commits.stored
     read, after = snapshot.read_piece(
-        stored, snapshot.decode_header(found.header), at, octets_most=PIECE_OCTETS
+        stored,
+        snapshot.decode_header(found.header),
+        at,
+        octets_most=PIECE_OCTETS if octets_most is None else octets_most,
     )
     octets = snapshot.encode(read)
     if after is not None:
@@ -192,7 +197,9 @@ async def start(account: AccountReplica, slot: int, header: bytes) -> Answer:
         return Answer(refused="the account has operations already")
     cursor = _encode(Cursor())
     account.stage_load([first])
-    for way in account.commits.stored.transfers:
+    # Also one that was begun just now, and is on its way to the disk.
+    staged = [way for one in account.commits.uncommitted() for way in one.transfers]
+    for way in (*account.commits.stored.transfers, *staged):
         if way.incoming:
             account.commits.staged.transfers[way] = None
     transfer = Transfer(header, b"", cursor, int(account.site.waiting.now()))
@@ -215,7 +222,7 @@ async def take(
     after it, or at the end the *trailer*.
 
     Durable on return, with the cursor; of another piece than the next one nothing is taken. *lost*
-    and *link* as for `exchange.receive`. Raises No(UNAVAILABLE).
+    and *link* as for `receiving.receive`. Raises No(UNAVAILABLE).
     """
     account.require()
     now = loading(account)

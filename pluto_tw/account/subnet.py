@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from pluto_tw.account.members import Member, Members
+from pluto_tw.account.members import DRAINING, Member, Members
 from pluto_tw.account.replica import AccountReplica
 from pluto_tw.account.site import Site
 from pluto_tw.crdt import commands, members
@@ -106,13 +106,27 @@ class Subnet:
             return Standing.REMOVED
         if not member.added:
             return Standing.MEMBER
-        others = self._members.others - {member.slot}
         account = self._account()
         if not covers(account.commits.stored.scalars.vv, member.added):
             return Standing.WAITING
-        return Standing.MEMBER if others <= self._having(member.added) else Standing.WAITING
+        others = self._before(member)
+        return Standing.MEMBER if others <= self.having(member.added) else Standing.WAITING
 
-    def _having(self, dot: int) -> frozenset[int]:
+    def _before(self, member: Member) -> frozenset[int]:
+        """
+        The other members that must know *member* before it begins.
+
+        Of two that wait the one with the higher slot waits for the other, or neither could ever
+        acknowledge anything; who has stated something here is not waiting any more.
+        """
+        records = self._account().commits.records
+        return frozenset(
+            slot
+            for slot in self._members.others
+            if slot < member.slot or (slot != member.slot and records.get(PEER, slot) is not None)
+        )
+
+    def having(self, dot: int) -> frozenset[int]:
         """The other members that have acknowledged the operation *dot*."""
         records = self._account().commits.records
         found = []
@@ -172,7 +186,8 @@ class Subnet:
                 commands.add_member(rules, tx, slot, member.replica or NEVER_MET, member.name)
             commands.remove_member(rules, tx, slot, forced)
 
-        await self._account().command(run)
+        # A member that is drained takes itself out at the end.
+        await self._account().command(run, in_spite_of=DRAINING)
         return True
 
     def _acknowledged(self, slot: int) -> frozenset[int]:
@@ -182,7 +197,7 @@ class Subnet:
             return frozenset()
         now = self._site.waiting.seconds()
         found = []
-        for other in self._having(member.removed):
+        for other in self.having(member.removed):
             since = self._seen.setdefault((slot, other), now)
             if now - since >= SETTLE_SECONDS:
                 found.append(other)

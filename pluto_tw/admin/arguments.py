@@ -2,10 +2,16 @@
 """Arguments that several commands of `pluto` share, so that they mean the same everywhere."""
 
 import argparse
+import os
 from pathlib import Path
+from typing import Final
 
 from pluto_tw.admin.authority import ROOT_DAYS
+from pluto_tw.admin.failures import CommandFailed
 from pluto_tw.node.config import find
+
+#: Where `make run` keeps everything, unless DEMO_DIR says another place.
+DEMO: Final = "demo"
 
 
 def add_config(parser: argparse.ArgumentParser, *, several: bool) -> None:
@@ -28,6 +34,33 @@ def config_files(arguments: argparse.Namespace) -> list[Path]:
     if not given:
         return [find(None)]
     return [find(place) for place in ([given] if isinstance(given, str) else given)]
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """`--config` and `--demo`: whose running nodes are meant."""
+    add_config(parser, several=True)
+    parser.add_argument(
+        "--demo",
+        action="store_true",
+        help=(
+            f"the nodes of `make run`, in DEMO_DIR or ./{DEMO}; DEMO_DIR alone means them too, "
+            "where there is no --config"
+        ),
+    )
+
+
+def cluster_files(arguments: argparse.Namespace) -> list[Path]:
+    """The configurations of the nodes that are meant. Raises `CommandFailed`."""
+    place = os.environ.get("DEMO_DIR")
+    if not arguments.demo and (arguments.config or not place):
+        return config_files(arguments)
+    if arguments.config:
+        raise CommandFailed("--config and --demo exclude each other")
+    directory = Path(place or DEMO).absolute()
+    found = sorted(directory.glob("*/config.toml"))
+    if not found:
+        raise CommandFailed(f"{directory}: there is no demo: `make run` makes it")
+    return found
 
 
 def add_days(parser: argparse.ArgumentParser, default: int) -> None:

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, TextIO
 
 from pluto_tw.admin import (
+    check_command,
     config_command,
     demo_command,
     pki_command,
@@ -30,6 +31,7 @@ COMMANDS: Final[tuple[Callable[["Commands"], None], ...]] = (
     config_command.add_parser,
     pki_command.add_parser,
     users_command.add_parser,
+    check_command.add_parser,
     public_command.add_parser,
     demo_command.add_parser,
 )

@@ -9,9 +9,10 @@ from typing import assert_never
 from pluto_tw.admin.failures import CommandFailed
 from pluto_tw.admin.nodes import Node, hosts_of
 from pluto_tw.admin.pairs import Files
+from pluto_tw.net.nodes import Role
 from pluto_tw.node.addresses import Address
 from pluto_tw.node.config import Configuration, load
-from pluto_tw.node.settings import Distributor, Role, Storage, Worker
+from pluto_tw.node.settings import Distributor, Storage, Worker
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ tell the one that runs. Everything is in `DEMO_DIR`, and mail stays there.
 import argparse
 import os
 import signal
-import socket
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
 DIRECTORY: Final = "demo"
 PORT_BASE: Final = 10_000
+
+#: What ends a demo in order: Ctrl-C, a supervisor's word, a terminal that is closed.
+STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 #: What is told to a demo that runs: words behind the command, and what it does.
 TOLD: Final = (
@@ -74,15 +76,17 @@ def _tell(name: str, arguments: argparse.Namespace, out: TextIO) -> int:
 
 def run(arguments: argparse.Namespace, out: TextIO) -> int:
     """Returns when it was told to stop, and all nodes have ended."""
+    from pluto_tw.admin.demo.claim import check_ports, claim
     from pluto_tw.admin.demo.plan import OFFSET_MAX, Plan
 
     base = _number("DEMO_PORT_BASE", PORT_BASE)
     if not 0 <= base <= 65535 - OFFSET_MAX:
         raise CommandFailed(f"DEMO_PORT_BASE: expected 0 to {65535 - OFFSET_MAX}: {base}")
     plan = Plan(_directory(), base)
-    _check_ports(plan)
-    _prepare(plan)
-    _run(plan, os.environ.get("DEMO_RESTART") != "0", out)
+    with claim(plan.directory):
+        check_ports(plan)
+        _prepare(plan)
+        _run(plan, os.environ.get("DEMO_RESTART") != "0", out)
     return 0
 
 
@@ -97,30 +101,13 @@ def _number(name: str, default: int) -> int:
     return int(text)
 
 
-def _check_ports(plan: "Plan") -> None:
-    """Raises `CommandFailed` if somebody listens where users are to come."""
-    from pluto_tw.admin.demo.plan import MAIL_OFFSETS
-
-    for offsets in MAIL_OFFSETS.values():
-        for offset in offsets:
-            with socket.socket() as tried:
-                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    tried.bind(("127.0.0.1", plan.base + offset))
-                except OSError as error:
-                    raise CommandFailed(
-                        f"port {plan.base + offset}: {error.strerror}: end what has it, or choose "
-                        "other ports: DEMO_PORT_BASE=20000 make run"
-                    ) from None
-
-
 def _prepare(plan: "Plan") -> None:
     """Makes what is missing: directories, configurations, users, certificates."""
     from pluto_tw.admin.demo.plan import USERS
 
     root = plan.directory
     try:
-        for name in ("run", "log", "certs", "eu", "us", "storage"):
+        for name in ("log", "certs", "eu", "us", "storage"):
             (root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         for path, text in plan.configs().items():
             path.write_text(text, encoding="utf-8")
@@ -181,11 +168,11 @@ def _run(plan: "Plan", restarts: bool, out: TextIO) -> None:
         for relay in relays:
             relay.stop()
         supervisor.stop().addBoth(lambda _: reactor.stop())
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, signal.SIG_IGN)
 
     def begin() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPPING:
             signal.signal(number, stop)
         out.write(f"pluto: {len(NODES)} nodes start; their logs are in {plan.directory}/log\n")
         out.flush()

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 
-from pluto_tw.node.internal_tls import node_uri
+from pluto_tw.net.nodes import Role, node_uri
 from pluto_tw.node.kinds import NODE_NAME
-from pluto_tw.node.settings import Role
 
 #: RFC 5280 §4.2.1.6 with RFC 1034 §3.5: letters, digits and hyphens between dots.
 _HOST: Final = re.compile(

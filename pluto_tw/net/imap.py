@@ -21,7 +21,6 @@ from twisted.internet.interfaces import (
     IReactorTime,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -35,7 +34,7 @@ from pluto_tw.net.limits import Presence
 from pluto_tw.net.proxied import LOCAL, ClientAddress
 from pluto_tw.net.realm import LimitedRealm
 from pluto_tw.net.splice import Loss, Splice
-from pluto_tw.net.tls import ServerContexts, error_text
+from pluto_tw.net.tls import ServerContexts, TlsFactory, error_text
 from pluto_tw.net.wire import Transport, TransportWire
 
 #: From the connection to the login, TLS included, whatever the client sends meanwhile. A program
@@ -334,11 +333,11 @@ class ImapFactory(Factory):
         self._stopped: Deferred[None] | None = None
         self._stop_timer: IDelayedCall | None = None
 
-    def tls_factory(self) -> TLSMemoryBIOFactory:
-        """What a listener with *implicit_tls* listens with. RFC 8314 §3.2."""
+    def tls_factory(self) -> TlsFactory:
+        """What a listener with *implicit_tls* listens with."""
         assert self.implicit_tls, "TLS begins with the connection or by STARTTLS, not both"
         assert self.contexts is not None, "TLS needs certificates"
-        return TLSMemoryBIOFactory(self.contexts, False, self, clock=self.reactor)
+        return TlsFactory(self.contexts, self, self.reactor)
 
     def buildProtocol(self, addr: IAddress | None) -> ImapProtocol | None:
         """A protocol for the new connection; none once the listener stops."""

@@ -2,15 +2,17 @@
 """
 Who is at the other end of a link between nodes: by its certificate, or by its process.
 
-Decides what a peer must have shown. That a certificate is genuine and not expired has been seen to
-by OpenSSL before, with contexts that want one; they are made by the caller. A node's certificate
-says what it is in its alternative name `pluto:<role>:<Name>`, a URI.
+Decides how a certificate names a node, and what a peer of a distributor or of its replica must have
+shown. That a certificate is genuine and not expired has been seen to by OpenSSL before, with
+contexts that want one; they are made by the caller. A node's certificate says what it is in its
+alternative name `pluto:<role>:<Name>`, a URI; one that names two nodes would pass for either, so it
+is nobody's.
 """
 
 import os
 import socket
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, cast
@@ -22,9 +24,15 @@ _CREDENTIALS: Final = struct.Struct("3i")
 
 _ROOT: Final = 0
 
+#: What stands in the log of a certificate that anybody may have made, in characters.
+TOLD_MAX: Final = 200
+
+#: Of one that cannot be understood.
+UNREADABLE_TEXT: Final = "a certificate that cannot be read"
+
 
 class Role(Enum):
-    """What a node may be."""
+    """What a node may be; the value is the middle of its URI."""
 
     DISTRIBUTOR = "distributor"
     WORKER = "worker"
@@ -37,6 +45,10 @@ _ROLES: Final = frozenset(role.value for role in Role)
 REPLICAS: Final = frozenset({Role.WORKER, Role.STORAGE})
 
 
+class Unreadable(Exception):
+    """A certificate that OpenSSL accepts, and that cannot be understood."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A node as its certificate names it."""
@@ -44,29 +56,58 @@ class Node:
     role: Role
     name: str
 
+    @property
+    def uri(self) -> str:
+        """As it stands in the certificate."""
+        return node_uri(self.role.value, self.name)
+
     def __str__(self) -> str:
         return f"{self.role.value} {self.name!r}"
 
 
-def nodes_of(certificate: x509.Certificate) -> tuple[Node, ...]:
-    """The nodes that *certificate* is for, mostly one; what is no name of a node is left out."""
+def node_uri(role: str, name: str) -> str:
+    """The URI by which a certificate says whose it is; *role* is the value of a `Role`."""
+    return f"pluto:{role}:{name}"
+
+
+def nodes_of(certificate: x509.Certificate) -> Sequence[Node]:
+    """
+    The nodes that *certificate* names, mostly one; what is no name of a node is left out.
+
+    Raises `Unreadable`.
+    """
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+        raise Unreadable from error
     found = []
     for uri in names.get_values_for_type(x509.UniformResourceIdentifier):
         scheme, _, rest = uri.partition(":")
         role, _, name = rest.partition(":")
         if scheme == "pluto" and name and role in _ROLES:
             found.append(Node(Role(role), name))
-    return tuple(found)
+    return found
 
 
-def shown(transport: Any) -> tuple[Node, ...]:
-    """The nodes that the peer of *transport*, whose handshake is done, has shown itself to be."""
-    certificate = transport.getHandle().get_peer_certificate(as_cryptography=True)
-    return () if certificate is None else nodes_of(cast(x509.Certificate, certificate))
+def node_of(certificate: x509.Certificate) -> Node | None:
+    """The one node that *certificate* is of, if there is one. Raises `Unreadable`."""
+    found = nodes_of(certificate)
+    return found[0] if len(found) == 1 else None
+
+
+def told(certificate: x509.Certificate) -> str:
+    """*certificate* for the log, in a bounded text whatever stands in it. Raises `Unreadable`."""
+    found = nodes_of(certificate)
+    if found:
+        return f"a certificate of {', '.join(node.uri for node in found):.{TOLD_MAX}}"
+    try:
+        subject = certificate.subject.rfc4514_string()
+    except ValueError as error:
+        raise Unreadable from error
+    text = f"{subject or 'nobody':.{TOLD_MAX}}"
+    return f"a certificate of {text} without a name pluto:<role>:<Name>"
 
 
 class Distributors:
@@ -77,11 +118,11 @@ class Distributors:
 
     def by_certificate(self, transport: Any) -> str | None:
         """None if the peer is one of the distributors; else what is wrong, for the log."""
-        nodes = shown(transport)
-        if any(node.role is Role.DISTRIBUTOR and node.name in self.names for node in nodes):
+        node, text = _shown(transport)
+        if node is not None and node.role is Role.DISTRIBUTOR and node.name in self.names:
             return None
         return (
-            f"its certificate is for {_listed(nodes)}, expected is that of a distributor among "
+            f"it showed {text}, expected is that of a distributor among "
             f"{', '.join(sorted(self.names)) or 'none'}: see Distributors in [IMAP]"
         )
 
@@ -93,8 +134,8 @@ class Distributors:
 def same_user(transport: Any) -> str | None:
     """None if the peer of a UNIX socket runs as the same user as we, or as root; else the error."""
     connected = transport.getHandle()
-    told = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    process, user, _ = _CREDENTIALS.unpack(told)
+    credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    process, user, _ = _CREDENTIALS.unpack(credentials)
     if user in (os.geteuid(), _ROOT):
         return None
     return f"process {process} runs as user {user}, expected is {os.geteuid()} or root"
@@ -102,11 +143,19 @@ def same_user(transport: Any) -> str | None:
 
 def is_replica(transport: Any, name: str) -> str | None:
     """None if the peer has shown to be the replica *name*; else what is wrong, for the log."""
-    nodes = shown(transport)
-    if any(node.role in REPLICAS and node.name == name for node in nodes):
+    node, text = _shown(transport)
+    if node is not None and node.role in REPLICAS and node.name == name:
         return None
-    return f"its certificate is for {_listed(nodes)}, expected is the replica {name!r}"
+    return f"it showed {text}, expected is that of the replica {name!r}"
 
 
-def _listed(nodes: Collection[Node]) -> str:
-    return " and ".join(map(str, nodes)) or "no node"
+def _shown(transport: Any) -> tuple[Node | None, str]:
+    """What the peer of *transport*, whose handshake is done, has shown itself to be."""
+    presented = transport.getHandle().get_peer_certificate(as_cryptography=True)
+    if presented is None:
+        return None, "no certificate"
+    certificate = cast(x509.Certificate, presented)
+    try:
+        return node_of(certificate), told(certificate)
+    except Unreadable:
+        return None, UNREADABLE_TEXT

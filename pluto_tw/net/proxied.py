@@ -17,9 +17,11 @@ most `WAITING_MAX` of them.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from enum import Enum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address as TcpAddress4
 from twisted.internet.address import IPv6Address as TcpAddress6
 from twisted.internet.interfaces import (
@@ -37,7 +39,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from pluto_tw.imap.ports import Connection
+from pluto_tw.mail.refusals import Refusals
 from pluto_tw.net.proxy import SIGNATURE, Client, HeaderRefused, read_header
+from pluto_tw.net.tls import error_text
 
 log = Logger()
 
@@ -100,6 +104,16 @@ class Senders:
         return any(ip in network for network in self.networks)
 
 
+class Cause(Enum):
+    """Why a connection was refused: the kinds that are told apart in how often they are logged."""
+
+    STRANGER = "the other end is not one that is expected"
+    HEADER = "what came is no header"
+    LATE = "no header in time"
+    UNINVITED = "a header from who must not send one"
+    TLS = "no handshake"
+
+
 class ProxiedFactory(Factory):
     """
     Connections that pass *judge* and send a header go to *behind*.
@@ -125,6 +139,7 @@ class ProxiedFactory(Factory):
         self.senders = senders
         self.after_handshake = after_handshake
         self.waiting: set[ProxiedProtocol] = set()
+        self.refusals = Refusals(reactor.seconds)
         self._full = False
 
     def buildProtocol(self, addr: IAddress | None) -> "ProxiedProtocol | None":
@@ -194,7 +209,9 @@ class ProxiedProtocol(Protocol):
             if self._fresh:
                 self._fresh = False
                 if data.startswith(SIGNATURE):
-                    self._refuse("it sent a PROXY header, and is not in ProxyNetworks")
+                    self._refuse(
+                        Cause.UNINVITED, "it sent a PROXY header, and is not in ProxyNetworks"
+                    )
                     return
             self._behind.dataReceived(data)
             return
@@ -204,7 +221,7 @@ class ProxiedProtocol(Protocol):
         try:
             read = read_header(self._buffer)
         except HeaderRefused as refused:
-            self._refuse(str(refused))
+            self._refuse(Cause.HEADER, str(refused))
             return
         if read is None:
             return
@@ -240,6 +257,8 @@ class ProxiedProtocol(Protocol):
         behind, self._behind = self._behind, None
         if behind is not None:
             behind.connectionLost(reason)
+        elif isinstance(reason.value, SSL.Error):
+            self._tell(Cause.TLS, f"TLS failed: {error_text(reason.value)}")
 
     # Below.
 
@@ -257,7 +276,7 @@ class ProxiedProtocol(Protocol):
         judge = self._factory.judge
         wrong = None if judge is None else judge(self._transport)
         if wrong is not None:
-            self._refuse(wrong)
+            self._refuse(Cause.STRANGER, wrong)
         else:
             self._judged = True
 
@@ -270,18 +289,25 @@ class ProxiedProtocol(Protocol):
             behind.makeConnection(self._transport)
         return behind
 
-    def _refuse(self, reason: str) -> None:
-        log.warn(
-            "connection of {address} refused: {reason}",
-            event="proxy-refused",
-            address=_text(self._address),
-            reason=reason,
-        )
+    def _refuse(self, cause: Cause, reason: str) -> None:
+        self._tell(cause, reason)
         self.abort()
+
+    def _tell(self, cause: Cause, reason: str) -> None:
+        host = getattr(self._address, "host", LOCAL)
+        repeated = self._factory.refusals.tell(host, cause.name)
+        if repeated is not None:
+            log.warn(
+                "connection of {address} refused: {reason}",
+                event="proxy-refused",
+                address=_text(self._address),
+                reason=reason,
+                repeated=repeated,
+            )
 
     def _too_slow(self) -> None:
         self._timer = None
-        self._refuse(f"no PROXY header within {HEADER_SECONDS_MAX:.0f} s")
+        self._refuse(Cause.LATE, f"no PROXY header within {HEADER_SECONDS_MAX:.0f} s")
 
     def _no_more_waiting(self) -> None:
         self._factory.waiting.discard(self)

@@ -9,6 +9,7 @@ that Twisted holds for secure, without compression, tickets or renegotiation (RF
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -17,9 +18,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from OpenSSL import SSL
-from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
+from twisted.internet.interfaces import (
+    IAddress,
+    IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
+    IReactorTime,
+)
 from twisted.internet.ssl import CertificateOptions, TLSVersion
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.protocols.tls import TLSMemoryBIOFactory, TLSMemoryBIOProtocol
 from zope.interface import implementer
 
 PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
@@ -82,6 +88,28 @@ class ServerContexts:
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:
         """Called by Twisted as TLS begins on a connection."""
         return SSL.Connection(self._default)
+
+
+class TlsFactory(TLSMemoryBIOFactory):
+    """
+    What a listener is given whose connections begin with TLS; *behind* has their protocols.
+
+    A connection for which *behind* has none is closed, as without TLS; Twisted's own factory fails
+    there. RFC 8314 §3.2.
+    """
+
+    def __init__(
+        self,
+        contexts: IOpenSSLServerConnectionCreator,
+        behind: IProtocolFactory,
+        reactor: IReactorTime,
+    ) -> None:
+        super().__init__(contexts, False, behind, reactor)
+
+    def buildProtocol(self, addr: IAddress | None) -> Any:
+        """The protocol of *behind* within TLS; None if there is none."""
+        behind = self.wrappedFactory.buildProtocol(addr)
+        return None if behind is None else self.protocol(self, behind)
 
 
 def _contexts(key_pairs: Sequence[KeyPair]) -> SSL.Context:

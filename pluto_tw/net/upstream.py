@@ -285,4 +285,4 @@ def _reason(error: Exception) -> str:
     """*error* in words; most errors of networks have a text, a time-out has none worth reading."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return str(error) or type(error).__name__
+    return str(error).removesuffix(".") or type(error).__name__

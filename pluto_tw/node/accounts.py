@@ -21,6 +21,7 @@ from pluto_tw.account.shard import Shard
 from pluto_tw.account.site import Ground, Site
 from pluto_tw.account.store import Store
 from pluto_tw.auth.users import User
+from pluto_tw.crdt.members import State
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.mail.waiting import Waiting
 from pluto_tw.net.threads import PoolHop
@@ -90,6 +91,10 @@ class StoredAccounts:
         founding = [
             Member(member.slot, name, bytes.fromhex(member.replica))
             for name, member in own.members.items()
+        ]
+        founding += [
+            Member(one.slot, one.name, bytes.fromhex(one.replica), State(one.state))
+            for one in own.former
         ]
         self.members = Members(own.slot, founding, self._learn)
         if not own.joined:

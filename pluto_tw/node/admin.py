@@ -35,7 +35,15 @@ Answers = Mapping[str, Callable[[Mapping[str, Any]], Awaitable[Mapping[str, Any]
 
 
 class Refused(Exception):
-    """A question that has no answer; the text is for who asked."""
+    """
+    A question that has no answer; the text is for who asked.
+
+    *away*: the question was for another replica, and that cannot be asked.
+    """
+
+    def __init__(self, text: str, *, away: bool = False) -> None:
+        super().__init__(text)
+        self.away = away
 
 
 class AdminFactory(Factory):
@@ -131,8 +139,10 @@ async def _answer(answers: Answers, line: bytes) -> Mapping[str, Any]:
         return {"error": f'expected is "ask" with one of {", ".join(sorted(answers))}'}
     try:
         return {"ok": await found(question)}
-    except (Refused, No) as refused:
-        return {"error": str(refused)}
+    except Refused as refused:
+        return {"error": str(refused), **({"away": True} if refused.away else {})}
+    except No as no:
+        return {"error": no.text}
     except Exception:
         log.failure("no answer to {asked}: this is a bug", event="admin-failed", asked=asked)
         return {"error": "internal error, it was logged"}
@@ -151,4 +161,12 @@ def number(question: Mapping[str, Any], name: str, default: int, maximum: int) -
     value = question.get(name, default)
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= maximum:
         raise Refused(f'expected is a number from 1 to {maximum} as "{name}"')
+    return value
+
+
+def truth(question: Mapping[str, Any], name: str, default: bool) -> bool:
+    """The member *name* of a question, true or false. Raises `Refused`."""
+    value = question.get(name, default)
+    if not isinstance(value, bool):
+        raise Refused(f'expected is true or false as "{name}"')
     return value

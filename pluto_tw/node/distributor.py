@@ -49,6 +49,12 @@ class DistributorNode:
         internal = prepared.internal
         self._internal = None if internal is None else InternalContexts(internal)
         self._senders = Senders(prepared.settings.proxy_networks)
+        self._upstream = Upstream(
+            around.reactor,
+            router(prepared),
+            lambda target: replica_endpoint(around.reactor, target, self._client_tls),
+            self.routed,
+        )
         self._ports: list[OpenPort] = []
         self._factories: list[ImapFactory] = []
         self._in_front: list[ProxiedFactory] = []
@@ -59,13 +65,8 @@ class DistributorNode:
         """As `RunningNode.start`. Raises `CannotListenError`."""
         self._logins.start()
         reactor, settings = self._around.reactor, self._prepared.settings
-        upstream = Upstream(
-            reactor,
-            router(self._prepared),
-            lambda target: replica_endpoint(reactor, target, self._client_tls),
-            self.routed,
-        )
-        realm = AccountRealm(self._logins.authenticator, upstream.open, self.presence.network_of)
+        opened = self._upstream.open
+        realm = AccountRealm(self._logins.authenticator, opened, self.presence.network_of)
         service = imap_service(realm, self._around.waiting, self._prepared.imap.greeting)
         for what, address, implicit in (
             ("imaps", settings.listen_mail, True),
@@ -121,15 +122,26 @@ class DistributorNode:
         self._logins.reload(prepared.users)
         self.presence.limits = prepared.imap.limits
         self._contexts.replace([prepared.pair])
-        if self._internal is not None and prepared.internal is not None:
-            self._internal.replace(prepared.internal)
-        needs_restart = _fixed(self._prepared) != _fixed(prepared)
+        if prepared.internal is not None:
+            if self._internal is None:
+                self._internal = InternalContexts(prepared.internal)
+            else:
+                self._internal.replace(prepared.internal)
         before = self._prepared
-        self._prepared = prepared
+        needs_restart = _fixed(before) != _fixed(prepared)
+        if self._senders.networks:
+            self._senders.networks = prepared.settings.proxy_networks
+        elif prepared.settings.proxy_networks:
+            # Its listeners expect no header of anybody.
+            needs_restart = True
         if needs_restart:
-            self._prepared = replace(
+            # What is compared next time must be what this process runs with.
+            prepared = replace(
                 prepared, settings=before.settings, workers=before.workers, storage=before.storage
             )
+        else:
+            self._upstream.router = router(prepared)
+        self._prepared = prepared
         return needs_restart
 
     def certificates(self) -> Sequence[Certificate]:
@@ -183,7 +195,10 @@ def _fixed(prepared: PreparedDistributor) -> tuple[object, ...]:
         prepared.settings,
         log_level="",
         adapter=None,
+        proxy_networks=(),
         public=Public(None, None),
         internal=replace(prepared.settings.internal, certificate=None, private_key=None, root=None),
     )
-    return settings, prepared.workers, prepared.storage, prepared.imap.greeting
+    # Whose mail is where does not follow a change of the configuration.
+    users = {(worker.subnet, worker.users) for worker in prepared.workers}
+    return settings, users, prepared.imap.greeting

@@ -14,7 +14,7 @@ A replica that joins an existing subnet has no slot before all its members know 
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +39,21 @@ class Member:
 
 
 @dataclass(frozen=True, slots=True)
+class Former:
+    """
+    Who had *slot* when this replica was admitted, and was out of the subnet by then.
+
+    Operations of it are still in accounts, and its id says where its history begins. *replica* is
+    in hexadecimal, empty if nobody ever met it; *state* is a number of `crdt.members.State`.
+    """
+
+    slot: int
+    name: str
+    replica: str
+    state: int
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """A replica, as it was named at its first start."""
 
@@ -55,15 +70,26 @@ class Identity:
     complete: bool
     #: Whether all that there was when it was admitted is here; a founding member has always joined.
     joined: bool = True
+    #: Those that had been removed from the subnet before this replica was admitted.
+    former: Sequence[Former] = ()
 
     def completed(self) -> "Identity":
         """The same, after all that belongs to it was made."""
         return replace(self, complete=True)
 
-    def admitted(self, slot: int, members: Mapping[str, Member]) -> "Identity":
+    def admitted(
+        self, slot: int, members: Mapping[str, Member], former: Sequence[Former] = ()
+    ) -> "Identity":
         """The same, with the slot that it was given; *members* are all that there are."""
-        own = Member(slot, self.replica)
-        return replace(self, slot=slot, members={**members, self.name: own}, joined=False)
+        own = {self.name: Member(slot, self.replica)}
+        return replace(
+            self, slot=slot, members={**members, **own}, joined=False, former=tuple(former)
+        )
+
+    def founding(self, peers: Mapping[str, object]) -> "Identity":
+        """The same, if there is nothing to join: of the replicas with which the subnet begins."""
+        replica = bytes.fromhex(self.replica)
+        return found(self.name, self.subnet, peers, self.shards, lambda octets: replica)
 
     def having_joined(self) -> "Identity":
         """The same, after all mail has come."""
@@ -169,8 +195,19 @@ def decode(octets: bytes) -> Identity:
         },
         _of(bool, content["complete"]),
         _of(bool, content["joined"]),
+        tuple(
+            Former(
+                _of(int, former["slot"]),
+                _of(str, former["name"]),
+                _of(str, former["replica"]),
+                _of(int, former["state"]),
+            )
+            # Files of the first release have none.
+            for former in content.get("former", ())
+        ),
     )
-    for replica in (identity.replica, *(m.replica for m in identity.members.values())):
+    others: list[Member | Former] = [*identity.members.values(), *identity.former]
+    for replica in (identity.replica, *(other.replica for other in others)):
         if replica and len(bytes.fromhex(replica)) != REPLICA_OCTETS:
             raise ValueError("a replica's id has 16 octets")
     own = identity.members.get(identity.name)

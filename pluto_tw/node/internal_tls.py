@@ -2,7 +2,7 @@
 """
 TLS between the nodes of a cluster: both sides show a certificate of the cluster's own authority.
 
-A certificate says who its node is by a URI among its names, `pluto:<role>:<Name>`; addresses mean
+A certificate says who its node is by a URI among its names (`pluto_tw.net.nodes`); addresses mean
 nothing, as nodes move and are reached through relays. Decides which certificates are good, and who
 showed them; whom a listener or a dialler expects is for `replication` and `net`. TLS 1.3 alone:
 there is no older node to speak to, and in it certificates do not travel in the clear.
@@ -11,7 +11,6 @@ Contexts are made once and replaced as a whole; connections keep those that they
 are no lists of revoked certificates: a node that is no longer expected is refused by its Name.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -27,12 +26,10 @@ from twisted.internet.ssl import CertificateOptions, TLSVersion
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
+from pluto_tw.net.nodes import UNREADABLE_TEXT, Unreadable, node_of, node_uri, told
 from pluto_tw.net.tls import KeyPair
 from pluto_tw.node.problems import Problems
 from pluto_tw.node.tls import read_pair
-
-#: What a node may be; the middle of its URI.
-ROLES: Final = ("distributor", "worker", "storage")
 
 #: Certificates between a node's and the authority's. `pluto pki` makes none; an authority of an
 #: organisation has one or two.
@@ -50,14 +47,6 @@ _TROUBLES: Final = {
     21: "comes from another authority: both nodes need the same RootCertLoc",
     26: "is not for this use: it needs the extended key usages of servers and of clients",
 }
-
-#: What `cryptography` raises of a certificate that anybody may have made.
-_UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-
-
-def node_uri(role: str, name: str) -> str:
-    """The URI by which a certificate says whose it is; *role* is one of `ROLES`."""
-    return f"pluto:{role}:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +100,15 @@ def read_internal(
 
 def check_node(problems: Problems, certificates: Path, pair: KeyPair, role: str, name: str) -> None:
     """A problem unless *pair*, read from the file *certificates*, is of this *role* and *name*."""
-    if (role, name) not in _identities(pair.certificate):
+    try:
+        node, text = node_of(pair.certificate), told(pair.certificate)
+    except Unreadable:
+        node, text = None, UNREADABLE_TEXT
+    wanted = node_uri(role, name)
+    if node is None or node.uri != wanted:
         problems.errors.append(
-            f"{certificates}: {_describe(pair.certificate)}, and this node is "
-            f"{node_uri(role, name)}: make its certificate with `pluto pki`"
+            f"{certificates}: {text}, and this node is {wanted}: "
+            "make its certificate with `pluto pki`"
         )
 
 
@@ -150,11 +144,10 @@ class InternalContexts:
             return Shown("", "", "no certificate", "")
         try:
             certificate = presented.to_cryptography()
-            identities, text = _identities(certificate), _describe(certificate)
-        except _UNREADABLE:
-            return Shown("", "", "a certificate that cannot be read", connection.trouble)
-        # A node is one thing: a certificate of two would pass for either.
-        role, name = identities[0] if len(identities) == 1 else ("", "")
+            node, text = node_of(certificate), told(certificate)
+        except (Unreadable, ValueError):
+            return Shown("", "", UNREADABLE_TEXT, connection.trouble)
+        role, name = ("", "") if node is None else (node.role.value, node.name)
         return Shown(role, name, text, connection.trouble)
 
 
@@ -189,28 +182,3 @@ def _verify(
         connection.refused = certificate
         connection.trouble = _TROUBLES.get(error, f"is not accepted: OpenSSL's X509_V_ERR {error}")
     return bool(good)
-
-
-def _identities(certificate: x509.Certificate) -> Sequence[tuple[str, str]]:
-    """The roles and Names in the URIs of *certificate*. Raises one of `_UNREADABLE`."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    found = []
-    for uri in names.get_values_for_type(x509.UniformResourceIdentifier):
-        scheme, _, rest = uri.partition(":")
-        role, _, name = rest.partition(":")
-        if scheme == "pluto" and role in ROLES and name:
-            found.append((role, name))
-    return found
-
-
-def _describe(certificate: x509.Certificate) -> str:
-    """For the log, in at most some hundred characters, whatever stands in *certificate*."""
-    identities = _identities(certificate)
-    if identities:
-        text = ", ".join(node_uri(role, name) for role, name in identities)
-        return f"a certificate of {text:.200}"
-    subject = certificate.subject.rfc4514_string()
-    return f"a certificate of {subject or 'nobody':.200} without a name pluto:<role>:<Name>"

@@ -21,6 +21,7 @@ _OWN: Final = frozenset({"time", "level", "source", "message", "traceback"})
 
 #: Fields that Twisted adds for observers of the older kind, and those of events of that kind.
 _OLDER: Final = frozenset({"format", "isError", "system", "failure", "why"})
+_OLDER_SOURCE: Final = "log_legacy"
 _OLDER_EVENT: Final = _OLDER | {"message", "time"}
 
 _RANK: Final = {level: rank for rank, level in enumerate(LogLevel.iterconstants())}
@@ -35,8 +36,7 @@ class JsonLines:
         self.level = level
 
     def __call__(self, event: LogEvent) -> None:
-        level = event.get("log_level", LogLevel.info)
-        if _RANK[level] < _RANK[LogLevel.levelWithName(self.level)]:
+        if _RANK[_level(event)] < _RANK[LogLevel.levelWithName(self.level)]:
             return
         try:
             self._stream.write(line(event))
@@ -54,14 +54,13 @@ def json_lines() -> JsonLines:
 def line(event: LogEvent) -> str:
     """*event* as one line of JSON; fields that JSON cannot hold are told as text."""
     time = datetime.fromtimestamp(event.get("log_time", 0.0), UTC)
-    level = event.get("log_level", LogLevel.info)
     told: dict[str, Any] = {
         "time": time.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "level": level.name,
+        "level": _level(event).name,
         "source": event.get("log_namespace", ""),
         "message": formatEvent(event),
     }
-    older = _OLDER_EVENT if told["source"] == "log_legacy" else _OLDER
+    older = _OLDER_EVENT if told["source"] == _OLDER_SOURCE else _OLDER
     for name, value in event.items():
         if not name.startswith("log_") and name not in older:
             told[f"_{name}" if name in _OWN else name] = value
@@ -69,3 +68,14 @@ def line(event: LogEvent) -> str:
     if failure is not None:
         told["traceback"] = failure.getTraceback()
     return json.dumps(told, ensure_ascii=True, default=safe_str, skipkeys=True) + "\n"
+
+
+def _level(event: LogEvent) -> Any:
+    """
+    The level of *event*. What Twisted tells in the older way and is no error is where its ports
+    begin and end, under the names of classes; our own events tell that to operators.
+    """
+    level = event.get("log_level", LogLevel.info)
+    if level is LogLevel.info and event.get("log_namespace") == _OLDER_SOURCE:
+        return LogLevel.debug
+    return level

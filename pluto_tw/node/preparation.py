@@ -14,13 +14,14 @@ from typing import assert_never
 from pluto_tw.auth.adapters import AdapterUnknown, adapter
 from pluto_tw.auth.refusals import SettingsRefused, UsersRefused
 from pluto_tw.auth.users import UserAdapter
+from pluto_tw.net.nodes import Role
 from pluto_tw.net.tls import KeyPair
 from pluto_tw.node import keys
 from pluto_tw.node.addresses import Address
 from pluto_tw.node.config import Configuration, load
 from pluto_tw.node.internal_tls import Internal, check_node, read_internal
 from pluto_tw.node.problems import Problems
-from pluto_tw.node.settings import Distributor, Imap, Public, Role, Storage, Worker
+from pluto_tw.node.settings import Distributor, Imap, Public, Storage, Worker
 from pluto_tw.node.tls import read_pair
 
 AnyNode = Distributor | Worker | Storage

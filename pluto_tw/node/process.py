@@ -5,8 +5,9 @@ The service of a process: its nodes, mostly one, and what they share with whoeve
 Decides the order of things. Start: nodes, replicas first, READY. Stop: nodes in the opposite order;
 within `STOP_SECONDS_MAX`. A start that fails ends the process, with a status that supervisors see.
 
-Reload: all files are read again, then certificates, users, limits and the level of the log change;
-what else has changed waits for a restart, and the log says so.
+Reload: all files are read again, then certificates, users, limits, peers, where distributors find
+replicas, ProxyNetworks and the level of the log change; what else has changed waits for a restart,
+and the log says so.
 """
 
 import os
@@ -78,6 +79,7 @@ class ProcessService(Service):
             reactor,
             ReactorWaiting(reactor),
             Listening(reactor, passed(environment, os.getpid())),
+            self._failed,
         )
         self._around = around
         self.nodes = [_node(around, prepared) for prepared in self._prepared.nodes]
@@ -154,8 +156,8 @@ class ProcessService(Service):
         self._expiry.look()
         if needs_restart:
             log.warn(
-                "some changes need a restart: certificates, users, limits and the level of the "
-                "log are all that a reload changes",
+                "some changes need a restart: certificates, users, limits, Peers, MailPeers, "
+                "ProxyNetworks and the level of the log are all that a reload changes",
                 event="restart-needed",
             )
         log.info("reloaded", event="reloaded")

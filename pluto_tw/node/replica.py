@@ -10,19 +10,16 @@ with an AuthAdapter mail programs come to ListenMailAddr instead, and log in her
 """
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-import msgspec
 from prometheus_client.metrics_core import Metric
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
 
-from pluto_tw.account.digests import digests
-from pluto_tw.account.store import identity_of
 from pluto_tw.auth.names import AccountKey
 from pluto_tw.auth.routing import subnet_by_key
 from pluto_tw.auth.users import User
@@ -36,27 +33,24 @@ from pluto_tw.net.limits import Presence
 from pluto_tw.net.login import AccountRealm
 from pluto_tw.net.nodes import Distributors
 from pluto_tw.net.proxied import ProxiedFactory
-from pluto_tw.net.tls import ServerContexts
-from pluto_tw.node import admin, metrics, sources
+from pluto_tw.net.tls import ServerContexts, TlsFactory
+from pluto_tw.node import metrics, sources
 from pluto_tw.node.accounts import StoredAccounts
+from pluto_tw.node.answers import ReplicaAnswers
+from pluto_tw.node.draining import Draining
 from pluto_tw.node.expiry import Certificate
-from pluto_tw.node.identity import Identity, IdentityRefused, found, read, write
 from pluto_tw.node.internal_tls import InternalContexts
 from pluto_tw.node.listening import OpenPort
 from pluto_tw.node.logins import Logins
+from pluto_tw.node.membership import Membership
 from pluto_tw.node.metrics import family
-from pluto_tw.node.preparation import PreparedNode, PreparedReplica, Subnet
+from pluto_tw.node.preparation import PreparedNode, PreparedReplica
 from pluto_tw.node.replicating import Replicating
 from pluto_tw.node.settings import Public, Worker
 from pluto_tw.node.surroundings import Surroundings, imap_service
 from pluto_tw.node.telling import Telling
 
 log = Logger()
-
-IDENTITY_FILE: Final = "identity"
-
-#: Accounts in one answer on the admin socket.
-ACCOUNTS_MAX: Final = 1000
 
 
 class ReplicaNode:
@@ -74,34 +68,49 @@ class ReplicaNode:
         self._contexts = None if pair is None else ServerContexts([pair])
         self._internal = None if internal is None else InternalContexts(internal)
         self._distributors = Distributors(prepared.imap.distributors)
+        self._memberships: dict[str, Membership] = {}
+        #: Of these, the subnets whose clients were sent away.
+        self._left: set[str] = set()
+        #: Of those that are open.
         self._stores: dict[str, StoredAccounts] = {}
-        self._identities: list[Identity] = []
         self._replicating: dict[str, Replicating] = {}
         self._ports: list[OpenPort] = []
         self._factories: list[ImapFactory] = []
         self._in_front: list[ProxiedFactory] = []
         name, role = prepared.settings.name, prepared.role.value
         self._telling = Telling(around, self, name, role, self.journal, self.presence)
+        self._draining = Draining(name, around.waiting, self._stores, self._sessions, self._changed)
 
     async def start(self) -> None:
         """As `RunningNode.start`. Raises `StoreRefused`, `IdentityRefused`, `CannotListenError`."""
         if self._logins is not None:
             self._logins.start()
         for subnet in self._prepared.subnets:
-            await self._open_store(subnet)
+            self._memberships[subnet.name] = Membership(
+                self._around,
+                self._prepared.settings.name,
+                subnet,
+                self._internal,
+                self._prepared.imap.separator,
+                secrets.token_bytes,
+                self._changed,
+            )
+        # All at once: one that waits for its peers does not keep the others waiting.
+        starting = [Deferred.fromCoroutine(one.start()) for one in self._memberships.values()]
+        await _all(starting)
         self._listen()
         settings = self._prepared.settings
+        answers = ReplicaAnswers(
+            self._telling.status,
+            lambda: [one.identity for one in self._memberships.values()],
+            self._stores,
+            self._replicating,
+        )
         self._telling.start(
             settings.prometheus,
             [self._shards],
             settings.admin_socket or self._prepared.store_root / "admin",
-            {
-                "status": self._status,
-                "accounts": self._accounts,
-                "digest": self._digest,
-                "members": self._members,
-                "member-remove": self._remove_member,
-            },
+            {**answers.by_question(), **self._draining.by_question()},
         )
         log.info(
             "{name} serves on {listening}",
@@ -112,11 +121,13 @@ class ReplicaNode:
             places=[port.place for port in self._ports],
             tls=self._contexts is not None or self._logins is None,
             version=version("pluto_tw"),
-            replica=self._identities[0].replica,
+            replica=next(iter(self._memberships.values())).identity.replica,
+            joining=[name for name, one in self._memberships.items() if not one.serves],
         )
 
     async def stop(self) -> None:
         """As `RunningNode.stop`."""
+        self._draining.stop()
         for port in self._ports:
             await port.stop()
         for proxied in self._in_front:
@@ -125,10 +136,8 @@ class ReplicaNode:
         for stopped in stopping:
             await stopped
         await self._telling.stop()
-        for replicating in self._replicating.values():
-            await replicating.stop()
-        for store in self._stores.values():
-            await store.close()
+        for membership in self._memberships.values():
+            await membership.stop()
         if self._logins is not None:
             await self._logins.stop()
 
@@ -144,6 +153,10 @@ class ReplicaNode:
         if self._internal is not None and prepared.internal is not None:
             self._internal.replace(prepared.internal)
         needs_restart = _fixed(self._prepared) != _fixed(prepared)
+        for subnet in prepared.subnets:
+            membership = self._memberships.get(subnet.name)
+            if membership is not None and not membership.reload(subnet.peers):
+                needs_restart = True
         # What is compared next time must be what this process runs with.
         kept = self._prepared.settings if needs_restart else prepared.settings
         self._prepared = replace(prepared, settings=kept)
@@ -162,42 +175,29 @@ class ReplicaNode:
             used.append(Certificate(public, end))
         return used
 
-    # The stores.
+    # The subnets.
 
-    async def _open_store(self, subnet: Subnet) -> None:
-        own, path = self._identity(subnet)
-        store = self._stores[subnet.name] = StoredAccounts(
-            self._around.reactor,
-            subnet.directory,
-            own,
-            self._around.waiting,
-            self._prepared.imap.separator,
-            secrets.token_bytes,
-            lambda identity: write(path, identity),
-        )
-        await store.start()
-        if not own.complete:
-            write(path, own.completed())
-        self._identities.append(own)
-        if subnet.peers:
-            assert self._internal is not None, "`check` asks for certificates where there are peers"
-            replicating = Replicating(self._around, store, own, self._internal, subnet.peers)
-            self._replicating[subnet.name] = replicating
-            await replicating.start(subnet.listen)
+    def _changed(self) -> None:
+        """A subnet has opened its store, serves, or serves no more."""
+        for name, membership in self._memberships.items():
+            opened = membership.opened
+            if opened is not None:
+                self._stores[name] = opened
+            if membership.replicating is not None:
+                self._replicating[name] = membership.replicating
+            if membership.has_left and name not in self._left:
+                self._end_sessions()
+        self._left = {name for name, one in self._memberships.items() if one.has_left}
 
-    def _identity(self, subnet: Subnet) -> tuple[Identity, Path]:
-        """Who this replica is, and the file that says so. Raises `IdentityRefused`."""
-        name, path = self._prepared.settings.name, subnet.directory / IDENTITY_FILE
-        own = read(path)
-        if own is None:
-            subnet.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            own = found(name, subnet.name, subnet.peers, subnet.shards, secrets.token_bytes)
-            write(path, own)
-            log.info("{name} has a new identity", event="identity", name=own.name, path=str(path))
-        wrong = own.check(name, subnet.name)
-        if wrong:
-            raise IdentityRefused("\n".join(f"{path}: {text}" for text in wrong))
-        return own, path
+    def _sessions(self) -> int:
+        """How many clients are connected."""
+        return sum(len(factory.connections) for factory in self._factories)
+
+    def _end_sessions(self) -> None:
+        """All clients are told to come again: who is not of that subnet is served at once."""
+        for factory in self._factories:
+            for connection in tuple(factory.connections):
+                connection.shut_down()
 
     # What it tells.
 
@@ -205,89 +205,6 @@ class ReplicaNode:
         for subnet, store in self._stores.items():
             yield from sources.shards(subnet, store.shards)
             yield family(metrics.HALTED, {(subnet,): len(store.store.halted())})
-
-    async def _status(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        subnets = [self._subnet_status(own) for own in self._identities]
-        return {**self._telling.status(), "subnets": subnets}
-
-    def _subnet_status(self, own: Identity) -> Mapping[str, Any]:
-        stored = self._stores[own.subnet]
-        return {
-            "subnet": own.subnet,
-            "replica": own.replica,
-            "slot": own.slot,
-            "state": "serving" if stored.members.serves else "joining",
-            "shards": [
-                {"name": shard.name, "state": shard.state.value, "reason": shard.reason}
-                for shard in stored.shards
-            ],
-            "peers": self._peer_status(own.subnet),
-        }
-
-    def _peer_status(self, subnet: str) -> list[Mapping[str, Any]]:
-        replicating = self._replicating.get(subnet)
-        if replicating is None:
-            return []
-        peers: list[Mapping[str, Any]] = msgspec.to_builtins(replicating.status().peers)
-        return peers
-
-    def _asked(self, question: Mapping[str, Any]) -> tuple[str, StoredAccounts]:
-        """The subnet that a question is about: the first one, unless it names another."""
-        subnet = admin.text(question, "subnet", next(iter(self._stores)))
-        if subnet not in self._stores:
-            raise admin.Refused(f"no subnet {subnet!r}: here are {', '.join(self._stores)}")
-        return subnet, self._stores[subnet]
-
-    async def _accounts(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Shard by shard; the cursor says in which, and behind which key."""
-        subnet, stored = self._asked(question)
-        limit = admin.number(question, "limit", ACCOUNTS_MAX, ACCOUNTS_MAX)
-        place, _, after = admin.text(question, "after", "0:").partition(":")
-        if not (place.isascii() and place.isdecimal() and int(place) < stored.store.shards):
-            raise admin.Refused('expected is a "next" of an earlier answer as "after"')
-        shard = int(place)
-        keys = stored.store.accounts_after(shard, after, limit)
-        following: str | None = f"{shard}:{keys[-1]}" if len(keys) == limit else f"{shard + 1}:"
-        if len(keys) < limit and shard + 1 == stored.store.shards:
-            following = None
-        accounts = [{"key": key, "identity": identity_of(subnet, key).hex()} for key in keys]
-        return {"subnet": subnet, "accounts": accounts, "next": following}
-
-    async def _digest(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        subnet, stored = self._asked(question)
-        key = admin.text(question, "key")
-        with stored.store.lease(key) as account:
-            whole, parts = await digests(account)
-        return {
-            "subnet": subnet,
-            "key": key,
-            "identity": identity_of(subnet, key).hex(),
-            "vector": list(whole.vector),
-            "outstanding": whole.outstanding,
-            "digest": whole.digest.hex(),
-            "mailboxes": [{"name": part.name, "digest": part.digest.hex()} for part in parts],
-        }
-
-    async def _members(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        subnet, stored = self._asked(question)
-        members = [
-            {
-                "name": row.name,
-                "slot": row.slot,
-                "replica": row.replica.hex(),
-                "state": row.state.name.lower(),
-            }
-            for row in stored.members.table()
-        ]
-        return {"subnet": subnet, "members": members}
-
-    async def _remove_member(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        subnet, stored = self._asked(question)
-        name = admin.text(question, "name")
-        if not await stored.store.subnet.remove(name, forced=True):
-            raise admin.Refused(f"no member {name!r} in {subnet}")
-        log.warn("{member} was removed", event="member-removed", member=name, subnet=subnet)
-        return {"subnet": subnet, "removed": name}
 
     # Who comes.
 
@@ -300,7 +217,7 @@ class ReplicaNode:
         elif self._internal is not None:
             judged = self._in_front_of(self._for_distributors(), over_tls=True)
             reactor = self._around.reactor
-            behind = TLSMemoryBIOFactory(self._internal, False, judged, clock=reactor)
+            behind = TlsFactory(self._internal, judged, reactor)
             self._ports += listening.listen(settings.name, "imaps", settings.listen_mail, behind)
         if settings.mail_socket is not None:
             judged = self._in_front_of(self._for_distributors(), over_tls=False)
@@ -353,7 +270,7 @@ class ReplicaNode:
         subnets = [one.name for one in self._prepared.subnets]
         name = subnets[0] if subnet is None and len(subnets) == 1 else subnet
         spread = self._prepared.spread
-        if name not in self._stores or (spread and subnet_by_key(spread, key) != name):
+        if name not in self._memberships or (spread and subnet_by_key(spread, key) != name):
             log.error(
                 "a distributor asked for user {id} of subnet {subnet}, and here are {subnets}: "
                 "Workers and Peers of its configuration and of this node's must agree",
@@ -377,7 +294,17 @@ class ReplicaNode:
                 subnets=[subnet],
             )
             raise No(UNAVAILABLE, "this account is served elsewhere")
-        return self._stores[subnet].store.session(key, key)
+        return self._memberships[subnet].session(key)
+
+
+async def _all(starting: Sequence[Deferred[None]]) -> None:
+    """Waits for all of *starting*, then raises the first of their failures."""
+    failures: list[Failure] = []
+    for one in starting:
+        one.addErrback(failures.append)
+        await one
+    if failures:
+        failures[0].raiseException()
 
 
 def _fixed(prepared: PreparedReplica) -> tuple[object, ...]:
@@ -386,6 +313,8 @@ def _fixed(prepared: PreparedReplica) -> tuple[object, ...]:
     internal = replace(settings.internal, certificate=None, private_key=None, root=None)
     settings = replace(settings, log_level="", internal=internal)
     if isinstance(settings, Worker):
-        settings = replace(settings, adapter=None, public=Public(None, None))
+        settings = replace(settings, adapter=None, public=Public(None, None), mail_peers={})
+    # Who the peers are may change, each subnet knows how; which subnets there are may not.
+    subnets, settings = tuple(settings.peers), replace(settings, peers={})
     imap = prepared.imap
-    return settings, imap.greeting, imap.separator, prepared.pair is None
+    return settings, subnets, imap.greeting, imap.separator, prepared.pair is None

@@ -10,7 +10,6 @@ None, or nothing, stands where a key is not written.
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,14 +23,6 @@ from pluto_tw.node.table import Table
 
 #: What the kernel takes for the name of a UNIX socket, its end not counted: unix(7).
 SOCKET_OCTETS_MAX: Final = 107
-
-
-class Role(Enum):
-    """What a node is; the value is its name in certificates and commands."""
-
-    DISTRIBUTOR = "distributor"
-    WORKER = "worker"
-    STORAGE = "storage"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a node is given by its process, and what the process asks of a node."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Protocol
+
+from twisted.python.failure import Failure
 
 from pluto_tw.imap.ports import Realm
 from pluto_tw.imap.session import Service
@@ -22,6 +24,9 @@ class Surroundings:
     reactor: Any
     waiting: ReactorWaiting
     listening: Listening
+    #: Called with what went wrong in the part of a start that nobody waits for: as if it had been
+    #: raised by `RunningNode.start`.
+    failed: Callable[[Failure], None]
 
 
 class RunningNode(Protocol):

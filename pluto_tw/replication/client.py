@@ -91,6 +91,8 @@ class Dialler:
         self.ask_seconds_max = ask_seconds_max
         #: Why there is no channel; empty while there is one, and before the first attempt.
         self.trouble = ""
+        #: Whether the peer was found at its address, be it that it refused us.
+        self.was_found = False
         self._endpoint = endpoint
         self._random = random
         self._connected = connected
@@ -251,7 +253,9 @@ class DiallingBroker(GuardedBroker):
     def judge(self, shown: Shown) -> str:
         """The peer is the one that was to be dialled, wherever it was found."""
         name = self._dialler.name
-        return objection(shown, lambda shown_name: shown_name == name, name)
+        wrong = objection(shown, lambda shown_name: shown_name == name, name)
+        self._dialler.was_found = self._dialler.was_found or not wrong
+        return wrong
 
     def opened(self) -> None:
         """The peer has accepted us: it says nothing before."""

@@ -48,9 +48,14 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """The link is refused; *why* names both sides and says what to do."""
+    """
+    The link is refused; *why* names both sides and says what to do.
+
+    *is_removed*: since the peer was removed from the subnet.
+    """
 
     why: str
+    is_removed: bool = False
 
 
 Verdict = Accepted | Newcomer | Admitted | Rejected
@@ -98,7 +103,11 @@ def judge(own: Hello, theirs: Hello, certified: str, admission: Admission) -> Ve
                 f"{own.name}: remove that member first, {_WHAT_TO_DO}"
             )
         case Standing.REMOVED:
-            return Rejected(f"{sides} was removed from the subnet, says {own.name}: {_WHAT_TO_DO}")
+            return Rejected(
+                f"{sides} was removed from the subnet, says {own.name}: stop it, and move its "
+                f"StoreRoot aside if it is to come back; {_WHAT_TO_DO}",
+                is_removed=True,
+            )
         case Standing.FULL:
             return Rejected(f"{sides} cannot be added by {own.name}: all slots are used up")
         case _:

@@ -6,7 +6,7 @@ An inbox lives as long as the connection that the peer dialled. What comes for o
 in the order in which it came, one after the other; accounts do not wait for each other. Everything
 that is answered is durable: the vector in an answer is an acknowledgement.
 
-What is taken and what is refused is decided by `pluto_tw.account` (`exchange.py`, `incoming.py`,
+What is taken and what is refused is decided by `pluto_tw.account` (`receiving.py`, `incoming.py`,
 `snapshots.py`); this file turns questions into calls of it, and remembers which bodies are on their
 way and which nobody has any more.
 """
@@ -16,7 +16,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from pluto_tw.account import exchange, snapshots
+from pluto_tw.account import receiving, snapshots, statements
 from pluto_tw.account.incoming import BodyLink, Incoming, Where
 from pluto_tw.account.replica import AccountReplica
 from pluto_tw.account.store import Store
@@ -31,9 +31,9 @@ from pluto_tw.replication.window import Turns
 log = Logger()
 
 _TROUBLE: Final = {
-    exchange.Trouble.MALFORMED: messages.MALFORMED,
-    exchange.Trouble.FORKED: messages.FORKED,
-    exchange.Trouble.BEHIND: messages.BEHIND,
+    statements.Trouble.MALFORMED: messages.MALFORMED,
+    statements.Trouble.FORKED: messages.FORKED,
+    statements.Trouble.BEHIND: messages.BEHIND,
 }
 
 
@@ -121,7 +121,7 @@ class Inbox:
 
     async def _take(self, account: AccountReplica, question: messages.Batch) -> messages.Taken:
         stated = question.stated
-        taken = await exchange.receive(
+        taken = await receiving.receive(
             account,
             question.batch,
             stated.checkpoint(self.slot),
@@ -303,14 +303,14 @@ async def note(store: Store, slot: int, stated: Stated) -> None:
     """Gives the account what the member *slot* states of it, if it can be read now."""
     try:
         with store.lease(stated.key) as account:
-            await exchange.receive(account, b"", stated.checkpoint(slot))
+            await receiving.receive(account, b"", stated.checkpoint(slot))
     except No:
         # It is stated again with the next commit, at the latest when the link is made anew.
         return
 
 
 def _state_of(account: AccountReplica, key: str) -> Stated:
-    checkpoint = exchange.checkpoint(account)
+    checkpoint = statements.checkpoint(account)
     return messages.stated(key, checkpoint, loading=snapshots.loading(account) is not None)
 
 

@@ -13,7 +13,8 @@ from msgspec import Struct
 from twisted.logger import Logger
 
 from pluto_tw.replication.channel import AnswerFailed, Channel, ChannelLost
-from pluto_tw.replication.messages import Refusal, decode_answer, encode
+from pluto_tw.replication.codec import decode_answer, encode
+from pluto_tw.replication.messages import Refusal
 
 T = TypeVar("T", bound=Struct)
 

@@ -1,29 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """
-What two replicas ask and answer, as octets.
+What two replicas ask and answer: each question and answer with its fields and their bounds.
 
-Each question has a kind, a short name that travels beside it, and is one MessagePack array with its
-fields in order; so is each answer, whose first element says whether it is one or a refusal. A later
-version adds fields at the end: who does not know them leaves them out of account, and who misses
-them takes their defaults. A kind that is not known is refused by value, not by an exception, so
-that the asking side can say so in its log.
+Each question has a kind, a short name that travels beside it. A later version adds fields at the
+end: who does not know them leaves them out of account, and who misses them takes their defaults. So
+a field is never taken away nor given another meaning.
 
-The decoders take whatever a peer sends: they return a value or raise `ValueError`, in memory
-bounded by the lengths here and by what the channel lets through. Which version two replicas speak
-they settle with `Hello` (`handshake.py`). What batches, snapshots and vectors hold is said by
-`pluto_tw.crdt`. docs/spec/replication.md has every field.
+As octets they are for `codec.py`. Which version two replicas speak they settle with `Hello`
+(`handshake.py`). What batches, snapshots and vectors hold is said by `pluto_tw.crdt`.
+docs/spec/replication.md has every field.
 """
 
-from collections.abc import Iterable
-from typing import Annotated, Final, TypeVar, assert_never, cast
+from typing import Annotated, Final
 
-import msgspec
 from msgspec import Meta, Struct
 
 from pluto_tw.crdt.codec import BATCH_OCTETS_MAX
 from pluto_tw.crdt.dots import SEQ_MAX, SLOTS_MAX
 from pluto_tw.crdt.resync import Checkpoint
-from pluto_tw.crdt.validate import check_vector
 from pluto_tw.replication.channel import VALUE_OCTETS_MAX
 
 #: The versions of these messages that are spoken here, the lowest and the highest.
@@ -41,6 +35,8 @@ BATCH: Final = "batch"
 BODIES: Final = "bodies"
 FETCH: Final = "fetch"
 SNAPSHOT: Final = "snapshot"
+SURVEY: Final = "survey"
+ACCOUNTS: Final = "accounts"
 
 #: Accounts in one page of `Sync`: with keys of 50 octets and vectors of seven members some 25 KiB.
 PAGE_ACCOUNTS: Final = 256
@@ -61,6 +57,16 @@ PIECES_MAX: Final = 512
 #: missing beside them is told when these have come.
 MISSING_MAX: Final = 4096
 
+#: Mailboxes in one answer to `Survey`: a name has at most 1,000 octets, so these are 260 KiB.
+MAILBOXES_MAX: Final = 256
+
+#: Messages that one answer names whose bodies are missing or damaged, of 1 KiB at most; all of them
+#: are counted.
+PLACES_MAX: Final = 100
+
+#: Accounts in one answer to `Accounts`: 200 KiB with the longest keys.
+LISTED_MAX: Final = 256
+
 #: Characters of names and keys. A user's name has at most 255 octets (`pluto_tw.auth.names`), and
 #: case folding makes at most three characters of one.
 _NAME_MAX: Final = 1024
@@ -77,6 +83,7 @@ _Replica = Annotated[bytes, Meta(max_length=64)]
 _Vector = Annotated[tuple[Annotated[int, Meta(ge=0, le=SEQ_MAX)], ...], Meta(max_length=SLOTS_MAX)]
 _Slot = Annotated[int, Meta(ge=0, lt=SLOTS_MAX)]
 _Stamp = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_Digest = Annotated[bytes, Meta(min_length=16, max_length=64)]
 _Size = Annotated[int, Meta(ge=0, lt=2**40)]
 _Cursor = Annotated[bytes, Meta(max_length=_CURSOR_OCTETS_MAX)]
 
@@ -102,6 +109,8 @@ LINK_REFUSED: Final = 3
 UNAVAILABLE: Final = 4
 #: The answering side is starting for the first time, and asks the same.
 NEW_TOO: Final = 5
+#: The link is refused since who asks was removed from the subnet: it must serve nobody any more.
+REMOVED: Final = 6
 
 
 class MemberRow(Struct, frozen=True, array_like=True):
@@ -321,88 +330,69 @@ NOT_NEEDED: Final = 3
 #: The trailer is stamped too far in the future.
 AHEAD: Final = 4
 
-Question = Hello | Beat | Sync | Batch | Bodies | Fetch | Snapshot
 
-T = TypeVar("T", bound=Struct)
+class Survey(Struct, frozen=True, array_like=True):
+    """
+    What can clients see of the account *key*, as a digest? Asked for an operator.
 
-_encode = msgspec.msgpack.Encoder().encode
-_questions: Final[dict[str, msgspec.msgpack.Decoder[Question]]] = {
-    HELLO: msgspec.msgpack.Decoder(Hello),
-    BEAT: msgspec.msgpack.Decoder(Beat),
-    SYNC: msgspec.msgpack.Decoder(Sync),
-    BATCH: msgspec.msgpack.Decoder(Batch),
-    BODIES: msgspec.msgpack.Decoder(Bodies),
-    FETCH: msgspec.msgpack.Decoder(Fetch),
-    SNAPSHOT: msgspec.msgpack.Decoder(Snapshot),
-}
-_answers: Final[dict[type[Struct], msgspec.msgpack.Decoder[Struct]]] = {
-    Hello: msgspec.msgpack.Decoder(Hello | Refusal),
-    Beaten: msgspec.msgpack.Decoder(Beaten | Refusal),
-    Synced: msgspec.msgpack.Decoder(Synced | Refusal),
-    Taken: msgspec.msgpack.Decoder(Taken | Refusal),
-    Stored: msgspec.msgpack.Decoder(Stored | Refusal),
-    Fetched: msgspec.msgpack.Decoder(Fetched | Refusal),
-    Loaded: msgspec.msgpack.Decoder(Loaded | Refusal),
-}
+    *bodies*: hash the octets of all messages again. *after* is the place in the list of mailboxes
+    from which on they are told; below 0 none are.
+    """
+
+    key: _Key
+    bodies: bool = False
+    after: Annotated[int, Meta(ge=-1, lt=2**32)] = -1
 
 
-def encode(message: Struct) -> bytes:
-    """A question or an answer in octets."""
-    return _encode(message)
+class Mailbox(Struct, frozen=True, array_like=True):
+    """The digest of what clients can see of a mailbox; of the subscriptions if *name* is empty."""
+
+    name: _Name
+    digest: _Digest
 
 
-def decode_question(kind: str, data: bytes) -> Question | None:
-    """The question of *kind*; None if there is no such kind. Raises `ValueError`."""
-    decoder = _questions.get(kind)
-    if decoder is None:
-        return None
-    question = decoder.decode(_bounded(data))
-    match question:
-        case Beat() | Sync():
-            _check(question.accounts)
-        case Batch(account, _):
-            _check((account,))
-        case Bodies(_, pieces):
-            if any(piece.start + len(piece.octets) > piece.size for piece in pieces):
-                raise ValueError("octets after a body's end")
-        case Hello():
-            _check_hello(question)
-        case Fetch() | Snapshot():
-            pass
-        case _:
-            assert_never(question)
-    return question
+class Unfit(Struct, frozen=True, array_like=True):
+    """A message whose body is missing or damaged."""
+
+    mailbox: _Name
+    uid: Annotated[int, Meta(ge=0, lt=2**32)]
 
 
-def decode_answer(wanted: type[T], data: bytes) -> T | Refusal:
-    """The answer, of type *wanted*, or why there is none. Raises `ValueError`."""
-    answer = cast("T | Refusal", _answers[wanted].decode(_bounded(data)))
-    match answer:
-        case Synced(accounts):
-            _check(accounts)
-        case Taken() | Loaded():
-            _check((answer.stated,))
-        case Hello():
-            _check_hello(answer)
-        case _:
-            pass
-    return answer
+class Surveyed(Struct, frozen=True, array_like=True, tag=1):
+    """
+    How far the survey is: so many *messages*. It is not *done* after the time that an answer may
+    take: to be asked again, soon, with the same key and *bodies*. The rest counts if it is done;
+    *messages* are then those of the account.
+
+    *vector*, *outstanding* and *digest* are as in `pluto_tw.account.digests`; not *steady*: what
+    came meanwhile may be in it or not. *following*: where in the list of mailboxes the next answer
+    begins, below 0 at its end. *unfit* bodies were found, the first ones are *places*.
+    """
+
+    done: bool
+    messages: _Size
+    vector: _Vector = ()
+    outstanding: bool = False
+    steady: bool = True
+    digest: Annotated[bytes, Meta(max_length=64)] = b""
+    mailboxes: Annotated[tuple[Mailbox, ...], Meta(max_length=MAILBOXES_MAX)] = ()
+    following: Annotated[int, Meta(ge=-1, lt=2**32)] = -1
+    unfit: _Size = 0
+    places: Annotated[tuple[Unfit, ...], Meta(max_length=PLACES_MAX)] = ()
 
 
-def _check(accounts: Iterable[Stated | None]) -> None:
-    for account in accounts:
-        if account is not None:
-            check_vector(account.vector)
+class Accounts(Struct, frozen=True, array_like=True):
+    """Which accounts are there? At most *limit*, behind *cursor*, which an earlier answer gave."""
+
+    cursor: Annotated[str, Meta(max_length=_CURSOR_OCTETS_MAX)] = ""
+    limit: Annotated[int, Meta(ge=1, le=LISTED_MAX)] = LISTED_MAX
 
 
-def _check_hello(hello: Hello) -> None:
-    if not 0 < hello.format_min <= hello.format_max:
-        raise ValueError("no version of messages")
-    if len({row.slot for row in hello.members}) != len(hello.members):
-        raise ValueError("two members of one slot")
+class Listed(Struct, frozen=True, array_like=True, tag=1):
+    """The *keys* of some accounts; *cursor* is for the next ones, empty if there are none."""
+
+    keys: Annotated[tuple[_Key, ...], Meta(max_length=LISTED_MAX)]
+    cursor: Annotated[str, Meta(max_length=_CURSOR_OCTETS_MAX)] = ""
 
 
-def _bounded(data: bytes) -> bytes:
-    if len(data) > VALUE_OCTETS_MAX:
-        raise ValueError("a message of too many octets")
-    return data
+Question = Hello | Beat | Sync | Batch | Bodies | Fetch | Snapshot | Survey | Accounts

@@ -8,8 +8,9 @@ them: who may talk is `handshake.py`'s to say, and asked through `Greeter`.
 """
 
 from collections.abc import Callable
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
+from msgspec import Struct
 from twisted.logger import Logger
 
 from pluto_tw.account.store import Store
@@ -24,10 +25,13 @@ from pluto_tw.replication.ledger import Mark
 from pluto_tw.replication.link import Figures, Link, Refused
 from pluto_tw.replication.pulse import Pulse
 from pluto_tw.replication.pump import Pump
+from pluto_tw.replication.relay import Relay
 from pluto_tw.replication.repair import Repair
 from pluto_tw.replication.status import PeerState, PeerStatus
 
 log = Logger()
+
+T = TypeVar("T", bound=Struct)
 
 #: A peer that is no member yet, or has no databases yet, is asked again after so long.
 ASK_AGAIN_SECONDS: Final = 1.0
@@ -45,6 +49,9 @@ class Greeter(Protocol):
 
     async def meet(self, theirs: messages.Hello, certified: str) -> Verdict:
         """What to do with a peer; all that follows for the table of members is done. No."""
+
+    def is_removed(self, why: str) -> None:
+        """A peer says that this replica was removed from the subnet."""
 
 
 class Peer:
@@ -70,6 +77,8 @@ class Peer:
         self.is_complete = False
         #: What it dialled, once it was greeted there.
         self.inbox: Inbox | None = None
+        #: Asks it what an operator wants to know.
+        self.relay = Relay(name, self.ask, waiting)
         self._store = store
         self._waiting = waiting
         self._greeter = greeter
@@ -137,7 +146,9 @@ class Peer:
             theirs = await link.ask(messages.HELLO, self._greeter.hello(), messages.Hello)
             return await self._greeter.meet(theirs, self.name)
         except Refused as refused:
-            if refused.code == messages.LINK_REFUSED:
+            if refused.code == messages.REMOVED:
+                self._greeter.is_removed(refused.text)
+            if refused.code in (messages.LINK_REFUSED, messages.REMOVED):
                 return Rejected(refused.text)
             self.error = refused.text
         except No as no:
@@ -202,6 +213,12 @@ class Peer:
         if self._repair is None:
             raise ChannelLost("there is no link")
         return await self._repair.seek(key, hash, size)
+
+    async def ask(self, kind: str, question: Struct, wanted: type[T]) -> T:
+        """As `Link.ask`; raises `ChannelLost` also if there is no link."""
+        if self._link is None:
+            raise ChannelLost(self._refused or self.error or "there is no link")
+        return await self._link.ask(kind, question, wanted)
 
     async def drained(self) -> None:
         """Returns when it has been sent all that it takes now."""

@@ -21,7 +21,7 @@ from typing import Final, assert_never
 
 from twisted.logger import Logger
 
-from pluto_tw.account import exchange
+from pluto_tw.account import statements
 from pluto_tw.account.positions import Changed
 from pluto_tw.account.store import Store
 from pluto_tw.crdt.dots import Vector, is_below
@@ -184,7 +184,7 @@ class Pump:
         """What the peer is known to have; None if asking is cheaper than sending it all."""
         try:
             with self._store.lease(key) as account:
-                known = exchange.acknowledged(account, self.link.slot)
+                known = statements.acknowledged(account, self.link.slot)
         except No:
             return None
         lacking = sum(vector) - sum(known)

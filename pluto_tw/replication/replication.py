@@ -5,8 +5,8 @@ Replication of one subnet: one object that knows this replica, its store and its
 It is told of channels as they come and go (`connected`, `disconnected`), and answers what peers ask
 over theirs (`Answers`). Each commit of the store goes to every peer from here, and what a peer
 states of an account is given to the account and to whoever ships it. What is sent when is decided
-per peer (`pump.py`), what is taken per connection (`inbox.py`); this file decides who may talk,
-with `handshake.py`, and joins the parts.
+per peer (`pump.py`), what is taken per connection (`inbox.py`), who may talk when peers meet
+(`introduction.py`); this file joins the parts.
 """
 
 from collections.abc import Callable, Iterable
@@ -17,11 +17,9 @@ from twisted.logger import Logger
 
 from pluto_tw.account.replica import AccountReplica
 from pluto_tw.account.store import Store
-from pluto_tw.account.subnet import Standing
-from pluto_tw.crdt.members import SLOTS_LEFT_WARN
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.waiting import Promise, Waiting
-from pluto_tw.replication import messages
+from pluto_tw.replication import codec, messages
 from pluto_tw.replication.channel import Channel, ChannelLost
 from pluto_tw.replication.following import Following
 from pluto_tw.replication.handshake import (
@@ -29,18 +27,17 @@ from pluto_tw.replication.handshake import (
     Admitted,
     Newcomer,
     Rejected,
-    Verdict,
-    judge,
-    level_of,
-    rows,
 )
 from pluto_tw.replication.inbox import Inbox, note
+from pluto_tw.replication.introduction import Introductions
 from pluto_tw.replication.ledger import Mark
 from pluto_tw.replication.link import Refused
 from pluto_tw.replication.losses import Losses
 from pluto_tw.replication.peer import Peer
 from pluto_tw.replication.pulse import SILENCE_SECONDS
+from pluto_tw.replication.relay import Relay
 from pluto_tw.replication.status import Status
+from pluto_tw.replication.surveys import Surveys, accounts
 
 log = Logger()
 
@@ -70,23 +67,34 @@ class Replication:
         self._replica = replica
         self._waiting = waiting
         self._members = store.site.members
-        self._peers = {
-            peer: Peer(peer, store, waiting, self, self._stated_in_answer) for peer in peers
-        }
+        self._introductions = Introductions(
+            store,
+            subnet,
+            name,
+            replica,
+            waiting,
+            lambda peer: peer in self._peers,
+            lambda why: self.is_removed(why),
+        )
+        self._peers: dict[str, Peer] = {peer: self._peer(peer) for peer in peers}
         self._losses = Losses(self.heard)
         self._following = Following()
-        self._levels: dict[int, int] = {}
+        self._surveys = Surveys(store, waiting)
         self._handovers = 0
-        self._met = False
-        self._meetings: list[Promise[None]] = []
         self._stopped = False
         #: Called once, when a peer has sent all that this replica had missed: it has joined then.
         self.caught_up: Callable[[], None] = lambda: None
         self._is_caught_up = False
+        #: Called with what a peer says when it refuses this replica as one that was removed.
+        self.is_removed: Callable[[str], None] = lambda why: None
 
     def start(self) -> None:
         """From now on peers hear of commits."""
         self._store.peers_woken = self._committed
+
+    async def first_contact(self, seconds: float) -> bool:
+        """As `Introductions.first_contact`."""
+        return await self._introductions.first_contact(seconds)
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Sends what peers take within *seconds*; then nothing more is sent or answered."""
@@ -120,6 +128,20 @@ class Replication:
             peer.lost()
             self.lost(peer.name)
 
+    def reload(self, peers: Iterable[str]) -> None:
+        """From now on *peers* are configured; the channels of others are their owner's to end."""
+        names = frozenset(peers)
+        for name in set(self._peers) - names:
+            self._peers[name].lost()
+            self.lost(name)
+            del self._peers[name]
+        for name in names - set(self._peers):
+            self._peers[name] = self._peer(name)
+
+    def _peer(self, name: str) -> Peer:
+        greeter, stated = self._introductions, self._stated_in_answer
+        return Peer(name, self._store, self._waiting, greeter, stated)
+
     # Channels that we dial.
 
     def connected(self, channel: Channel) -> None:
@@ -143,20 +165,20 @@ class Replication:
         found = self._peers.get(peer)
         if found is None or self._stopped:
             text = f"{self._name} does not replicate with {peer}, or not now"
-            return messages.encode(messages.Refusal(messages.UNAVAILABLE, text))
+            return codec.encode(messages.Refusal(messages.UNAVAILABLE, text))
         found.figures.octets_received += len(question)
         try:
-            decoded = messages.decode_question(kind, question)
+            decoded = codec.decode_question(kind, question)
         except ValueError as error:
             text = f"the question {kind} cannot be read: {error}"
-            return messages.encode(messages.Refusal(messages.NOT_UNDERSTOOD, text))
+            return codec.encode(messages.Refusal(messages.NOT_UNDERSTOOD, text))
         if decoded is None:
             text = f"{self._name} does not know questions of the kind {kind}"
-            return messages.encode(messages.Refusal(messages.NOT_UNDERSTOOD, text))
+            return codec.encode(messages.Refusal(messages.NOT_UNDERSTOOD, text))
         try:
-            return messages.encode(await self._answer(found, decoded))
+            return codec.encode(await self._answer(found, decoded))
         except No as no:
-            return messages.encode(messages.Refusal(messages.UNAVAILABLE, no.text))
+            return codec.encode(messages.Refusal(messages.UNAVAILABLE, no.text))
 
     def lost(self, peer: str) -> None:
         """The connection that *peer* had dialled is gone."""
@@ -189,25 +211,30 @@ class Replication:
                 return await inbox.fetch(question)
             case messages.Snapshot():
                 return await inbox.snapshot(question)
+            case messages.Survey():
+                return await self._surveys.answer(question)
+            case messages.Accounts():
+                return accounts(self._store, question)
             case _:
                 assert_never(question)
 
     async def _greeted(self, peer: Peer, theirs: messages.Hello) -> Struct:
-        verdict = await self.meet(theirs, peer.name)
+        verdict = await self._introductions.meet(theirs, peer.name)
         match verdict:
             case Accepted(slot):
                 self.lost(peer.name)
                 peer.inbox = self._inbox(peer, slot)
                 peer.slot = slot
                 peer.heard_at = self._waiting.seconds()
-                return self._hello(messages.STANDING_MEMBER)
+                return self._introductions.as_of(messages.STANDING_MEMBER)
             case Newcomer():
-                return self._hello(messages.STANDING_WAITING)
+                return self._introductions.as_of(messages.STANDING_WAITING)
             case Admitted():
-                return self._hello(messages.STANDING_ADMITTED)
-            case Rejected(why):
+                return self._introductions.as_of(messages.STANDING_ADMITTED)
+            case Rejected(why, is_removed):
                 peer.refuse(why)
-                return messages.Refusal(messages.LINK_REFUSED, why)
+                code = messages.REMOVED if is_removed else messages.LINK_REFUSED
+                return messages.Refusal(code, why)
             case _:
                 assert_never(verdict)
 
@@ -224,105 +251,6 @@ class Replication:
             lambda account, operations: self._wrote(account, slot, operations),
             lambda key, hash, size: self._lost_at(slot, key, hash, size),
         )
-
-    # Who may talk.
-
-    def hello(self) -> messages.Hello:
-        """What this replica says of itself."""
-        return self._hello(messages.STANDING_MEMBER)
-
-    def _hello(self, standing: int) -> messages.Hello:
-        store = self._store
-        return messages.Hello(
-            messages.FORMAT_MIN,
-            messages.FORMAT_MAX,
-            messages.LEVEL,
-            self._name,
-            self._replica,
-            self._subnet,
-            self._members.slot,
-            rows(self._members.table()),
-            tuple(store.newest_position(shard) for shard in range(store.shards)),
-            standing,
-        )
-
-    async def meet(self, theirs: messages.Hello, certified: str) -> Verdict:
-        """What to do with a peer that says *theirs*; what follows for the table is done. No."""
-        admission = self._store.subnet.admission(theirs.name, theirs.replica)
-        verdict = judge(self.hello(), theirs, certified, admission)
-        match verdict:
-            case Accepted(slot):
-                if admission.standing is Standing.FOUNDER and not self._members.learn(
-                    slot, theirs.replica
-                ):
-                    return Rejected(f"{theirs.name} is not the replica that had slot {slot}")
-                self._met_member(slot, theirs)
-            case Newcomer(waiting):
-                if not waiting and self._members.is_lowest and certified in self._peers:
-                    await self._add(theirs)
-            case Admitted() | Rejected():
-                pass
-            case _:
-                assert_never(verdict)
-        return verdict
-
-    async def _add(self, theirs: messages.Hello) -> None:
-        slot = await self._store.subnet.add(theirs.name, theirs.replica)
-        left = self._store.subnet.slots_left()
-        log.info(
-            "{peer} is a member with slot {slot} from now on; {left} slots are left",
-            event="member-added",
-            peer=theirs.name,
-            replica=theirs.replica.hex(),
-            slot=slot,
-            left=left,
-        )
-        if left <= SLOTS_LEFT_WARN:
-            log.warn(
-                "{left} members can still be added to this subnet, ever: plan a new cluster",
-                event="slots-run-out",
-                left=left,
-            )
-
-    def _met_member(self, slot: int, theirs: messages.Hello) -> None:
-        store = self._store
-        self._levels[slot] = theirs.level
-        before = store.stated(slot)
-        if any(now < then for now, then in zip(theirs.positions, before, strict=False)):
-            log.warn(
-                "{peer} has less than it had when it was here last: its databases were put back; "
-                "see docs/how-to/restore-a-node.md",
-                event="peer-put-back",
-                peer=theirs.name,
-            )
-            for shard in range(store.shards):
-                store.acknowledge(slot, shard, 0)
-        if theirs.positions != before:
-            store.note_stated(slot, theirs.positions)
-        self._met = True
-        meetings, self._meetings = self._meetings, []
-        for meeting in meetings:
-            meeting.fire(None)
-
-    async def first_contact(self, seconds: float) -> bool:
-        """
-        Returns when a member was met since the start, or after *seconds*; whether one was.
-
-        A replica that was put back would learn it then, before it accepts writes.
-        """
-        if not self._met:
-            meeting: Promise[None] = self._waiting.promise()
-            self._meetings.append(meeting)
-
-            def over() -> None:
-                if meeting in self._meetings:
-                    self._meetings.remove(meeting)
-                    meeting.fire(None)
-
-            cancel = self._waiting.later(seconds, over)
-            await meeting
-            cancel()
-        return self._met
 
     def _tell_complete(self) -> None:
         if not self._is_caught_up:
@@ -380,6 +308,11 @@ class Replication:
 
     # How it stands.
 
+    def relay(self, name: str) -> Relay | None:
+        """What asks the peer *name* for an operator; None if there is no such peer."""
+        peer = self._peers.get(name)
+        return None if peer is None else peer.relay
+
     def heard(self) -> frozenset[int]:
         """The slots of the members that were heard within three heartbeats."""
         since = self._waiting.seconds() - SILENCE_SECONDS
@@ -395,7 +328,7 @@ class Replication:
             self._subnet,
             self._name,
             self._members.slot,
-            level_of(self._levels.values(), messages.LEVEL),
+            self._introductions.level,
             self._losses.count,
             self._handovers,
             tuple(peer.status() for peer in self._peers.values()),

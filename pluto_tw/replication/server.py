@@ -20,10 +20,11 @@ from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.spread import pb
 
+from pluto_tw.mail.refusals import Refusals
 from pluto_tw.replication.broker import Ending, GuardedBroker, GuardedFactory, Transport
 from pluto_tw.replication.channel import ASKS_MAX, KIND_OCTETS_MAX, VALUE_OCTETS_MAX, Answers
 from pluto_tw.replication.guard import Expression, Hostile
-from pluto_tw.replication.trust import Refusals, Shown, Trust, objection
+from pluto_tw.replication.trust import Shown, Trust, objection
 
 log = Logger()
 
@@ -102,6 +103,12 @@ class SyncFactory(GuardedFactory):
         self._given_up = self.reactor.callLater(STOP_SECONDS_MAX, self._give_up)
         self._one_less()
         return stopping
+
+    def dismiss(self, peer: str) -> None:
+        """*peer* is not expected any more: its connection ends."""
+        broker = self._peers.get(peer)
+        if broker is not None:
+            broker.end("it is not among the peers of this node any more", Ending.OURS)
 
     # What Twisted calls.
 

@@ -17,7 +17,7 @@ from typing import Final, assert_never
 
 from twisted.logger import Logger
 
-from pluto_tw.account import exchange, snapshots
+from pluto_tw.account import sending, snapshots, statements
 from pluto_tw.account.incoming import check_body, read_body
 from pluto_tw.account.replica import AccountReplica
 from pluto_tw.account.store import Store
@@ -149,7 +149,7 @@ class Shipment:
     async def _probe(self, account: AccountReplica) -> None:
         await self._window.enter()
         try:
-            own = messages.stated(self.key, exchange.checkpoint(account))
+            own = messages.stated(self.key, statements.checkpoint(account))
             self.progress.probe()
             answer = await self._link.ask(messages.SYNC, messages.Sync((own,)), messages.Synced)
             [found] = answer.accounts or (None,)
@@ -173,11 +173,11 @@ class Shipment:
             action = self.progress.next()
             if not isinstance(action, SendBatch):
                 return
-            found = exchange.next_batch(account, action.known, action.slot)
-            if isinstance(found, exchange.Lack):
+            found = sending.next_batch(account, action.known, action.slot)
+            if isinstance(found, sending.Lack):
                 self._lacks(found, any(action.known))
                 return
-            own = messages.stated(self.key, exchange.checkpoint(account))
+            own = messages.stated(self.key, statements.checkpoint(account))
             self.progress.sent(found.reached)
             self._asks += 1
             handed_on = True
@@ -187,7 +187,7 @@ class Shipment:
         self._waiting.start(self._ask_batch(account, messages.Batch(own, found.batch), found))
 
     async def _ask_batch(
-        self, account: AccountReplica, question: messages.Batch, sent: exchange.Outgoing
+        self, account: AccountReplica, question: messages.Batch, sent: sending.Outgoing
     ) -> None:
         try:
             taken = await self._link.ask(messages.BATCH, question, messages.Taken)
@@ -200,9 +200,7 @@ class Shipment:
             self._took(account, taken, sent)
         self._answered()
 
-    def _took(
-        self, account: AccountReplica, taken: messages.Taken, sent: exchange.Outgoing
-    ) -> None:
+    def _took(self, account: AccountReplica, taken: messages.Taken, sent: sending.Outgoing) -> None:
         self._link.figures.operations_sent += taken.operations
         if taken.refused:
             why = _REFUSED.get(taken.refused, "it refuses our operations").format(slot=taken.slot)
@@ -230,11 +228,11 @@ class Shipment:
             self.progress.pruned()
         self._stated(taken.stated)
 
-    def _lacks(self, lack: exchange.Lack, has_some: bool) -> None:
+    def _lacks(self, lack: sending.Lack, has_some: bool) -> None:
         match lack:
-            case exchange.Lack.NOTHING:
+            case sending.Lack.NOTHING:
                 self.progress.unable()
-            case exchange.Lack.PRUNED:
+            case sending.Lack.PRUNED:
                 if has_some:
                     self.progress.stop("it lacks operations that it had acknowledged")
                 else:

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.account import exchange, snapshots
+from pluto_tw.account import receiving, sending, snapshots, statements
 from pluto_tw.account.database import MemoryDatabase
 from pluto_tw.account.digests import Digest, digest
 from pluto_tw.account.incoming import BodyLink, Incoming, read_body
@@ -74,7 +74,7 @@ class SubnetCase(SynchronousTestCase):
         return self.now(digest(self.account(node)))
 
     def known(self, node: Node) -> Vector:
-        return exchange.vector(self.account(node))
+        return statements.vector(self.account(node))
 
     # What a channel does.
 
@@ -97,13 +97,13 @@ class SubnetCase(SynchronousTestCase):
         bodies = 0
         while True:
             source, target = self.account(sender), self.account(receiver)
-            stated = exchange.checkpoint(source)
-            found = exchange.next_batch(source, self.known(receiver))
-            if found is exchange.Lack.NOTHING:
-                self.now(exchange.receive(target, b"", stated, link=link))
+            stated = statements.checkpoint(source)
+            found = sending.next_batch(source, self.known(receiver))
+            if found is sending.Lack.NOTHING:
+                self.now(receiving.receive(target, b"", stated, link=link))
                 return bodies
-            assert isinstance(found, exchange.Outgoing), found
-            taken = self.now(exchange.receive(target, found.batch, stated, link=link))
+            assert isinstance(found, sending.Outgoing), found
+            taken = self.now(receiving.receive(target, found.batch, stated, link=link))
             assert taken.refused is None, taken
             for hash, size in taken.missing:
                 bodies += self.bring(sender, link, receiver, hash, size)

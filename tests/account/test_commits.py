@@ -2,17 +2,21 @@
 """Commits: nothing is told before them, and one that fails leaves nothing behind."""
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 from pluto_tw.account.failures import Trouble
+from pluto_tw.account.mailbox import Mailbox
 from pluto_tw.account.opened import OpenedMailbox
+from pluto_tw.account.records import StoredRecords
+from pluto_tw.account.saving import Saving
 from pluto_tw.account.work import Work
 from pluto_tw.account.writer import Outcome, Writer
-from pluto_tw.mail.changes import Exposed, Touched
+from pluto_tw.mail.changes import Ended, Exposed, Touched
 from pluto_tw.mail.codes import ALREADYEXISTS, NONEXISTENT, UNAVAILABLE
 from pluto_tw.mail.errors import No
 from pluto_tw.mail.flags import flag_set
 from pluto_tw.mail.messages import StoreMode
-from pluto_tw.mail.names import INBOX
+from pluto_tw.mail.names import INBOX, MailboxName
 from tests.account.case import pages_max
 from tests.account.replica_case import ALL, WORK, ReplicaCase
 from tests.support.hop import HeldHop
@@ -204,3 +208,101 @@ class FailureTests(ReplicaCase):
         self.failureResultOf(appending, No)
         self.assertEqual((list(viewer.uids()), viewer.position()), ([kept], 0))
         self.assertEqual(self.append(b"third"), kept + 1)
+
+
+class BugTests(ReplicaCase):
+    """A bug after COMMIT: what is durable is answered, and memory is what the database has."""
+
+    def bugs(self) -> int:
+        return len(self.flushLoggedErrors(KeyError))
+
+    def wrong(self, *anything: object) -> NoReturn:
+        raise KeyError("a bug")
+
+    def check(self, *uids: int) -> None:
+        """Sessions, memory and database agree, and go on."""
+        self.assertEqual(list(self.open().uids()), list(uids))
+        before = self.digest()
+        self.node.restart()
+        self.login()
+        self.assertEqual(self.digest(), before)
+        self.assertEqual(self.append(b"more"), uids[-1] + 1)
+
+    def test_session_that_cannot_be_woken_is_alone_with_it(self) -> None:
+        first = self.append(b"first")
+        wakes: list[int] = []
+        self.now(self.session.open(INBOX, False, self.wrong))
+        self.now(self.session.open(INBOX, False, lambda: wakes.append(1)))
+        second = self.append(b"second")
+        self.assertEqual((wakes, self.bugs()), ([1], 1))
+        self.check(first, second)
+
+    def test_peers_that_cannot_be_woken_delay_nobody(self) -> None:
+        viewer = self.open()
+        self.node.store.peers_woken = self.wrong
+        uid = self.append(b"first")
+        self.assertEqual((list(viewer.uids()), self.bugs()), ([uid], 1))
+        self.check(uid)
+
+    def test_what_cannot_be_told_ends_what_shows_it(self) -> None:
+        """The command is answered; who has the mailbox open begins anew, and misses nothing."""
+        first = self.append(b"first")
+        wakes: list[int] = []
+        viewer = self.now(self.session.open(INBOX, False, lambda: wakes.append(1)))
+        woken: list[str] = []
+        self.node.store.peers_woken = woken.append
+        patch = self.patch(Mailbox, "tell", self.wrong)
+        second = self.append(b"second")
+        patch.restore()
+        self.assertEqual((self.bugs(), woken, wakes), (1, ["fred"], [1]))
+        [change] = viewer.changes(0) or ()
+        self.assertIsInstance(change, Ended)
+        viewer.close()
+        self.check(first, second)
+
+    def test_what_is_staged_above_it_is_refused(self) -> None:
+        """Its maker is told, and can do it again."""
+        self.append(b"first")
+        hop = HeldHop()
+        self.addCleanup(hop.finish)
+        self.crash(hop)
+        creating = self.begun(self.session.create(WORK, frozenset()))
+        later = self.begun(self.session.create(MailboxName("Later"), frozenset()))
+        patch = self.patch(StoredRecords, "adopt", self.wrong)
+        hop.step()
+        patch.restore()
+        hop.finish()
+        self.successResultOf(creating)
+        self.assertEqual(self.failureResultOf(later, No).value.code, UNAVAILABLE)
+        self.assertEqual(self.bugs(), 1)
+        again = self.begun(self.session.create(WORK, frozenset()))
+        hop.finish()
+        self.assertEqual(self.failureResultOf(again, No).value.code, ALREADYEXISTS)
+
+    def test_commit_that_cannot_be_made_leaves_nothing_behind(self) -> None:
+        uid = self.append(b"first")
+        patch = self.patch(Saving, "work", self.wrong)
+        creating = self.begun(self.session.create(WORK, frozenset()))
+        patch.restore()
+        self.assertEqual(self.failureResultOf(creating, No).value.code, UNAVAILABLE)
+        self.assertEqual(self.bugs(), 1)
+        self.now(self.session.create(WORK, frozenset()))
+        self.check(uid)
+
+    def test_what_was_durable_after_all_and_cannot_be_told(self) -> None:
+        """Trouble, and a bug on the way out of it: memory is what the database has all the same."""
+        first = self.append(b"first")
+        self.now(self.session.open(INBOX, False, lambda: None))
+        done = Writer.transact
+
+        def broken(writer: Writer, lanes: Sequence[Sequence[Work]]) -> Outcome:
+            done(writer, lanes)
+            return Outcome({}, Trouble.BROKEN, OSError("an error"))
+
+        patches = [self.patch(Writer, "transact", broken), self.patch(Mailbox, "tell", self.wrong)]
+        appending = self.begin_append(b"second")
+        for patch in patches:
+            patch.restore()
+        self.assertEqual(self.failureResultOf(appending, No).value.code, UNAVAILABLE)
+        self.assertEqual(self.bugs(), 1)
+        self.check(first, first + 1)

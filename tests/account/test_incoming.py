@@ -6,7 +6,7 @@ from hashlib import blake2b
 
 from twisted.internet.defer import Deferred
 
-from pluto_tw.account import exchange, incoming
+from pluto_tw.account import incoming, receiving, sending
 from pluto_tw.account.incoming import BodyLink, Incoming, Where, check_body, read_body
 from pluto_tw.account.schema import CHUNK_OCTETS
 from pluto_tw.mail.errors import No
@@ -117,22 +117,22 @@ class IncomingTests(SubnetCase):
         c = self.node(2, [0, 1])
         self.append(self.a, b"one")
         self.ship(self.a, c)
-        found = exchange.next_batch(self.account(self.a), ())
-        assert isinstance(found, exchange.Outgoing)
+        found = sending.next_batch(self.account(self.a), ())
+        assert isinstance(found, sending.Outgoing)
         links = [self.link, self.b.store.link()]
         taken = [
-            self.now(exchange.receive(self.account(self.b), found.batch, link=link))
+            self.now(receiving.receive(self.account(self.b), found.batch, link=link))
             for link in links
         ]
         self.assertEqual([(len(t.missing), len(t.coming)) for t in taken], [(1, 0), (0, 1)])
 
     def test_lost_body_is_filled_when_somebody_has_it(self) -> None:
         self.append(self.a, b"one")
-        found = exchange.next_batch(self.account(self.a), ())
-        assert isinstance(found, exchange.Outgoing)
+        found = sending.next_batch(self.account(self.a), ())
+        assert isinstance(found, sending.Outgoing)
         lost = frozenset({hash_of(b"one")})
         account = self.account(self.b)
-        taken = self.now(exchange.receive(account, found.batch, lost=lost))
+        taken = self.now(receiving.receive(account, found.batch, lost=lost))
         self.assertGreater(taken.operations, 0)
         [(_, hash, size)] = self.b.store.unfit(0, 0, 10)
         begun = self.b.store.begin_body(0, hash, size, self.link)

@@ -18,9 +18,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.account.database import MemoryDatabase
-from pluto_tw.account.exchange import checkpoint
 from pluto_tw.account.records import REMEMBERED_MAX, StoredRecords
 from pluto_tw.account.staging import Staged
+from pluto_tw.account.statements import checkpoint
 from pluto_tw.crdt.codec import decode_op
 from pluto_tw.crdt.dots import SEQ_MAX, SLOT_BITS, seq_of
 from pluto_tw.crdt.records import (

@@ -7,13 +7,8 @@ from pathlib import Path
 
 from pluto_tw.account.database import FileDatabase
 from pluto_tw.account.opened import OpenedMailbox
-from pluto_tw.account.replica import (
-    FOLD_SECONDS,
-    LOG_MARGIN_SECONDS,
-    PAUSE_SECONDS,
-    PINNED_SECONDS,
-    PRUNE_SECONDS,
-)
+from pluto_tw.account.pace import FOLD_SECONDS, LOG_MARGIN_SECONDS, PRUNE_SECONDS
+from pluto_tw.account.replica import PAUSE_SECONDS, PINNED_SECONDS
 from pluto_tw.mail.changes import Ended, Vanished
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import No

@@ -476,16 +476,60 @@ class DamagedTests(StoreTestCase):
         self.assertIn("malformed", shard.reason)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_a_bug_in_the_writer_leaves_nobody_waiting(self) -> None:
+
+class BugTests(StoreTestCase):
+    """A bug costs those whom it is about; the shard, and all who use it, go on."""
+
+    def test_a_bug_of_who_is_told_is_not_the_others(self) -> None:
+        """A shard holds thousands of users; one of them is not its trouble."""
+        hop = HeldHop()
+        shard, told = self.started(writer=hop), Told()
+
+        def wrong(error: Exception | None) -> None:
+            raise KeyError("a bug")
+
+        shard.lane().submit(note(1), told.of("w1"))
+        shard.lane().submit(note(2), wrong)
+        shard.lane().submit(note(3), told.of("w3"))
+        hop.finish()
+        self.assertEqual(told.errors, {"w1": None, "w3": None})
+        self.assertIs(shard.state, State.OPEN)
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        shard.lane().submit(note(4), told.of("w4"))
+        hop.finish()
+        self.assertEqual(told.errors["w4"], None)
+
+    def test_a_bug_of_who_is_told_of_trouble_is_not_the_others(self) -> None:
+        shard, told = self.started(), Told()
+        lane = shard.lane()
+
+        def wrong(error: Exception | None) -> None:
+            raise KeyError("a bug")
+
+        refused = Work()
+        refused.add("INSERT INTO nowhere VALUES (1)")
+        lane.submit(refused, wrong)
+        lane.submit(note(1), told.of("w1"))
+        shard.lane().submit(note(2), told.of("w2"))
+        self.assertEqual(told.errors, {"w1": WorkRefused, "w2": None})
+        self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+
+    def test_a_bug_in_the_writer_is_as_an_unknown_outcome(self) -> None:
+        """As after an error of COMMIT: "closed, reopened and the account read again"."""
         shard, told = self.started(), Told()
 
         def wrong(lanes: object) -> object:
             raise KeyError("a bug")
 
-        self.patch(shard._writer, "transact", wrong)
+        patch = self.patch(shard._writer, "transact", wrong)
         shard.lane().submit(note(1), told.of("w1"))
+        patch.restore()
         self.assertEqual(told.errors, {"w1": ShardFailed})
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
+        self.assertIs(shard.state, State.OPEN)
+        shard.lane().submit(note(2), told.of("w2"))
+        self.assertEqual(told.errors["w2"], None)
+        self.assertEqual(self.rows("SELECT content FROM upload"), [(2,)])
 
 
 class CloseTests(ShardTestCase):

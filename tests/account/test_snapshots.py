@@ -3,13 +3,10 @@
 
 from twisted.internet.defer import Deferred
 
-from pluto_tw.account import exchange, snapshots
-from pluto_tw.account.replica import (
-    FOLD_SECONDS,
-    LOG_MARGIN_SECONDS,
-    PRUNE_SECONDS,
-    SNAPSHOT_SECONDS_MAX,
-)
+from pluto_tw.account import receiving, sending, snapshots, statements
+from pluto_tw.account.pace import FOLD_SECONDS, LOG_MARGIN_SECONDS, PRUNE_SECONDS
+from pluto_tw.account.replica import SNAPSHOT_SECONDS_MAX
+from pluto_tw.account.transfers import Way
 from pluto_tw.crdt.dots import EMPTY
 from pluto_tw.crdt.snapshot import decode_piece
 from pluto_tw.mail.codes import UNAVAILABLE
@@ -62,14 +59,14 @@ class SnapshotTests(SubnetCase):
         for work in (session.status(INBOX), session.subscribe(INBOX, True)):
             error = self.failureResultOf(Deferred.fromCoroutine(work), No)
             self.assertEqual(error.value.code, UNAVAILABLE)
-        self.assertIs(exchange.next_batch(self.account(self.b), EMPTY), exchange.Lack.NOTHING)
+        self.assertIs(sending.next_batch(self.account(self.b), EMPTY), sending.Lack.NOTHING)
 
     def test_operations_wait_for_the_end_of_the_snapshot(self) -> None:
         self.fill()
         self.copy(self.a, self.b, pieces=2)
-        found = exchange.next_batch(self.account(self.a), EMPTY)
-        assert isinstance(found, exchange.Outgoing)
-        taken = self.now(exchange.receive(self.account(self.b), found.batch))
+        found = sending.next_batch(self.account(self.a), EMPTY)
+        assert isinstance(found, sending.Outgoing)
+        taken = self.now(receiving.receive(self.account(self.b), found.batch))
         self.assertEqual((taken.loading, taken.operations), (True, 0))
 
     def test_broken_link_and_restarts_cost_a_piece(self) -> None:
@@ -133,8 +130,8 @@ class SnapshotTests(SubnetCase):
         self.a.restart()
         self.assertEqual(set(self.account(self.a).rules.pins), {1})
         self.open_gate(self.b)
-        stated = exchange.checkpoint(self.account(self.b))
-        self.now(exchange.receive(self.account(self.a), b"", stated))
+        stated = statements.checkpoint(self.account(self.b))
+        self.now(receiving.receive(self.account(self.a), b"", stated))
         self.assertEqual(self.account(self.a).rules.pins, {})
         self.assertEqual(self.a.shard.read("SELECT * FROM snapshot"), [])
 
@@ -150,15 +147,15 @@ class SnapshotTests(SubnetCase):
     def test_who_lacks_pruned_operations_needs_one(self) -> None:
         self.fill(3)
         self.ship(self.a, self.b)
-        stated = exchange.checkpoint(self.account(self.b))
-        self.now(exchange.receive(self.account(self.a), b"", stated))
+        stated = statements.checkpoint(self.account(self.b))
+        self.now(receiving.receive(self.account(self.a), b"", stated))
         self.clock.advance(LOG_MARGIN_SECONDS)
         self.append(self.a, b"one more")
         self.clock.advance(FOLD_SECONDS)
         self.clock.advance(PRUNE_SECONDS)
         account = self.account(self.a)
-        self.assertIs(exchange.next_batch(account, EMPTY), exchange.Lack.PRUNED)
-        self.assertIsInstance(exchange.next_batch(account, self.known(self.b)), exchange.Outgoing)
+        self.assertIs(sending.next_batch(account, EMPTY), sending.Lack.PRUNED)
+        self.assertIsInstance(sending.next_batch(account, self.known(self.b)), sending.Outgoing)
 
     def test_crash_before_and_after_the_commit_of_a_piece(self) -> None:
         """A piece and its cursor are durable together, or neither is."""
@@ -193,6 +190,29 @@ class SnapshotTests(SubnetCase):
         self.assertTrue(self.copy(self.a, self.b))
         self.open_gate(self.b)
         self.same_but_bodies()
+
+    def test_of_two_begun_at_once_the_later_one_is_loaded(self) -> None:
+        """What is left of the other was gone on with when the account was serving again."""
+        c = self.node(2, [0, 1])
+        self.fill(5)
+        held = HeldHop()
+        self.b.restart(held)
+        target = self.account(self.b)
+        starting = []
+        for node in (c, self.a):
+            begun = self.now(snapshots.begin(self.account(node), 1))
+            assert begun is not None
+            starting.append(
+                Deferred.fromCoroutine(snapshots.start(target, node.site.slot, begun.header))
+            )
+        held.finish()
+        for one in starting:
+            self.assertFalse(self.successResultOf(one).refused)
+        for _ in range(2):
+            [way] = target.commits.stored.transfers
+            self.assertEqual(way, Way(0, incoming=True))
+            self.b.restart()
+            target = self.account(self.b)
 
     def same_but_bodies(self) -> None:
         """Some of which were taken for lost."""

@@ -5,58 +5,17 @@ from dataclasses import replace
 
 from twisted.internet.defer import Deferred
 
-from pluto_tw.account import exchange
-from pluto_tw.account.database import MemoryDatabase
-from pluto_tw.account.members import REMOVED_HERE, Member, Members
-from pluto_tw.account.replica import Halted
+from pluto_tw.account import receiving, sending, statements
+from pluto_tw.account.members import REMOVED_HERE
 from pluto_tw.account.subnet import MEMBERS_KEY, SETTLE_SECONDS, Admission, Standing
 from pluto_tw.crdt.dots import SLOTS_MAX, Vector
 from pluto_tw.crdt.members import State
-from pluto_tw.crdt.rules import Rules
 from pluto_tw.mail.codes import AUTHORIZATIONFAILED, UNAVAILABLE
 from pluto_tw.mail.errors import No
-from pluto_tw.mail.names import INBOX, MailboxName
-from tests.account.accounts import Node, site_of
-from tests.account.pair import KEY, SubnetCase
-
-IDS = {slot: bytes([slot + 1]) * 16 for slot in range(4)}
-NAMES = ("eu", "storage", "us")
-
-
-class MembersCase(SubnetCase):
-    """Three founding members, which have met."""
-
-    def setUp(self) -> None:
-        super().setUp()
-        self.kept: list[tuple[int, bytes]] = []
-        self.nodes = [self.member(slot) for slot in range(3)]
-        self.clock.advance(10)
-
-    def member(self, slot: int, known: bool = True) -> Node:
-        founding = [
-            Member(other, name, IDS[other] if known or other == slot else b"")
-            for other, name in enumerate(NAMES)
-        ]
-        members = Members(slot, founding, lambda *found: self.kept.append(found))
-        rules = Rules(members.replica_ids)
-        site = replace(site_of(self.clock), members=members, rules=rules)
-        database = MemoryDatabase(f"node {slot}", bytes([slot]) * 16)
-        self.addCleanup(database.destroy)
-        return Node(database, site)
-
-    def tell(self, sender: Node, receiver: Node, key: str = MEMBERS_KEY) -> None:
-        """All operations of an account without mail, and what the sender states."""
-        source, target = sender.store.account(key), receiver.store.account(key)
-        found = exchange.next_batch(source, exchange.vector(target))
-        batch = found.batch if isinstance(found, exchange.Outgoing) else b""
-        self.now(exchange.receive(target, batch, exchange.checkpoint(source)))
-
-    def tell_all(self, *nodes: Node, key: str = MEMBERS_KEY) -> None:
-        for _ in range(2):
-            for sender in nodes:
-                for receiver in nodes:
-                    if sender is not receiver:
-                        self.tell(sender, receiver, key)
+from pluto_tw.mail.names import INBOX
+from tests.account.accounts import Node
+from tests.account.members_case import IDS, MembersCase
+from tests.account.pair import KEY
 
 
 class AddingTests(MembersCase):
@@ -77,6 +36,22 @@ class AddingTests(MembersCase):
             found = node.store.subnet.admission("new", IDS[3])
             self.assertEqual(found, Admission(Standing.MEMBER, 3))
             self.assertEqual(node.site.members.replica_ids[3], IDS[3])
+
+    def test_two_that_are_added_at_once_do_not_wait_for_each_other(self) -> None:
+        """The first is a member when the founders know it, the second when the first does too."""
+        a, b, c = self.nodes
+        self.assertEqual(self.now(a.store.subnet.add("x", b"x" * 16)), 3)
+        self.assertEqual(self.now(a.store.subnet.add("y", b"y" * 16)), 4)
+        self.tell_all(a, b, c)
+        first = a.store.subnet.admission("x", b"x" * 16)
+        self.assertEqual(first, Admission(Standing.MEMBER, 3))
+        second = a.store.subnet.admission("y", b"y" * 16)
+        self.assertEqual(second, Admission(Standing.WAITING, 4))
+        founding = [replace(m, added=0) for m in a.site.members.table()]
+        x = self.founded(3, founding)
+        self.tell_all(a, x)
+        second = a.store.subnet.admission("y", b"y" * 16)
+        self.assertEqual(second, Admission(Standing.MEMBER, 4))
 
     def test_all_accounts_count_it_at_once(self) -> None:
         a = self.nodes[0]
@@ -123,12 +98,12 @@ class AddingTests(MembersCase):
         node = self.member(0, known=False)
         us = self.nodes[2]
         self.now(us.store.session(KEY, KEY).subscribe(INBOX, True))
-        found = exchange.next_batch(us.store.account(KEY), ())
-        assert isinstance(found, exchange.Outgoing)
-        taken = self.now(exchange.receive(node.store.account(KEY), found.batch))
+        found = sending.next_batch(us.store.account(KEY), ())
+        assert isinstance(found, sending.Outgoing)
+        taken = self.now(receiving.receive(node.store.account(KEY), found.batch))
         self.assertEqual((taken.unknown, taken.operations), (2, 0))
         node.site.members.learn(2, IDS[2])
-        taken = self.now(exchange.receive(node.store.account(KEY), found.batch))
+        taken = self.now(receiving.receive(node.store.account(KEY), found.batch))
         self.assertEqual((taken.unknown, taken.operations), (None, 1))
 
     def test_slots_end(self) -> None:
@@ -177,7 +152,7 @@ class RemovingTests(MembersCase):
         self.tell_all(a, b)
         self.clock.advance(SETTLE_SECONDS)
         account = a.store.account(KEY)
-        self.now(exchange.receive(account, b"", exchange.checkpoint(b.store.account(KEY))))
+        self.now(receiving.receive(account, b"", statements.checkpoint(b.store.account(KEY))))
         self.assertEqual(account.rules.members, {1, 2})
         self.tell_all(a, b, key=KEY)
         self.clock.advance(SETTLE_SECONDS)
@@ -187,42 +162,3 @@ class RemovingTests(MembersCase):
         self.tell_all(a, b, key=KEY)
         self.clock.advance(10)
         self.assertEqual(self.stated(a), (1, 0, 1))
-
-
-class RollbackTests(MembersCase):
-    def halted(self, node: Node) -> list[Halted]:
-        found: list[Halted] = []
-        node.store.account_halted = found.append
-        return found
-
-    def test_replica_that_was_put_back_stops_also_after_a_restart(self) -> None:
-        a, b, _ = self.nodes
-        for name in map(MailboxName, ("x", "y")):
-            self.now(a.store.session(KEY, KEY).create(name, frozenset()))
-        self.tell(a, b, KEY)
-        old = self.member(0)
-        self.now(old.store.session(KEY, KEY).create(MailboxName("z"), frozenset()))
-        found = self.halted(old)
-        stated = exchange.checkpoint(b.store.account(KEY))
-        account = old.store.account(KEY)
-        self.assertIs(exchange.compare(account, stated), exchange.Trouble.BEHIND)
-        self.assertEqual([(h.identity, h.slot) for h in found], [(account.identity, 1)])
-        self.assertEqual(old.store.halted(), [KEY])
-        old.restart()
-        self.assertEqual(old.store.halted(), [KEY])
-        work = Deferred.fromCoroutine(old.store.session(KEY, KEY).subscribe(INBOX, True))
-        self.assertEqual(self.failureResultOf(work, No).value.code, UNAVAILABLE)
-        self.now(old.store.resume(KEY))
-        self.now(old.store.session(KEY, KEY).subscribe(INBOX, True))
-        self.assertEqual(old.store.halted(), [])
-
-    def test_peer_that_states_less_than_it_had_was_put_back(self) -> None:
-        a, b, _ = self.nodes
-        self.now(a.store.session(KEY, KEY).create(MailboxName("x"), frozenset()))
-        self.tell_all(a, b, key=KEY)
-        account = a.store.account(KEY)
-        stated = exchange.checkpoint(b.store.account(KEY))
-        self.assertIsNone(exchange.compare(account, stated, first=True))
-        stated = replace(stated, vector=())
-        self.assertIs(exchange.compare(account, stated, first=True), exchange.Trouble.FORGOT)
-        self.assertIsNone(exchange.compare(account, stated))

@@ -18,8 +18,8 @@ from pluto_tw.admin.authority import (
     self_signed,
 )
 from pluto_tw.admin.nodes import Node
+from pluto_tw.net.nodes import Role
 from pluto_tw.net.tls import KeyPair, PrivateKey
-from pluto_tw.node.settings import Role
 
 NOW = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 WORKER = Node(Role.WORKER, "eu-worker-1", ("192.0.2.7", "mx.example.org"))

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from pluto_tw.admin import pairs, private_files
 from pluto_tw.admin.authority import Authority, new_key
 from pluto_tw.admin.nodes import Node
+from pluto_tw.net.nodes import Role
 from pluto_tw.net.tls import KeyPair
-from pluto_tw.node.settings import Role
 from tests.admin.running import Ran, pluto
 from tests.node.original import ORIGINAL
 

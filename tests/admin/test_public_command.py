@@ -10,8 +10,8 @@ from pluto_tw.admin import pairs
 from pluto_tw.admin.authority import Authority, new_key, self_signed
 from pluto_tw.admin.nodes import Node
 from pluto_tw.admin.places import public_files
+from pluto_tw.net.nodes import Role
 from pluto_tw.net.tls import KeyPair
-from pluto_tw.node.settings import Role
 from tests.admin.running import Ran, pluto
 
 

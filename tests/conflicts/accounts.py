@@ -16,15 +16,11 @@ from twisted.python.failure import Failure
 from pluto_tw.account.account import AccountSession
 from pluto_tw.account.database import MemoryDatabase
 from pluto_tw.account.digests import Digest, digest
-from pluto_tw.account.exchange import (
-    Taken,
-    checkpoint,
-    ops_since,
-    receive,
-    vector,
-)
 from pluto_tw.account.opened import OpenedMailbox
+from pluto_tw.account.receiving import Taken, receive
 from pluto_tw.account.replica import AccountReplica
+from pluto_tw.account.sending import ops_since
+from pluto_tw.account.statements import checkpoint, vector
 from pluto_tw.mail.flags import DELETED, flag_set
 from pluto_tw.mail.messages import NewMessage, StoreMode
 from pluto_tw.mail.names import MailboxName

@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.threads import deferToThread
-from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import TestCase
 
 from pluto_tw.auth.authenticator import Authenticator
@@ -32,7 +31,7 @@ from pluto_tw.net.limits import Limits, Presence
 from pluto_tw.net.login import AccountRealm
 from pluto_tw.net.nodes import Distributors
 from pluto_tw.net.proxied import ProxiedFactory
-from pluto_tw.net.tls import ServerContexts
+from pluto_tw.net.tls import ServerContexts, TlsFactory
 from pluto_tw.net.upstream import Setback, Upstream
 from pluto_tw.net.waiting import ReactorWaiting
 from tests.live.server import CLIENT_SECONDS_MAX, the_reactor
@@ -123,7 +122,7 @@ class DistributorTests(TestCase):
         )
         contexts = authority.contexts("worker", "worker-1")
         port = self.reactor.listenTCP(
-            0, TLSMemoryBIOFactory(contexts, False, judged, self.reactor), interface="127.0.0.1"
+            0, TlsFactory(contexts, judged, self.reactor), interface="127.0.0.1"
         )
         self.addCleanup(lambda: maybeDeferred(port.stopListening))
         self.addCleanup(judged.stop)

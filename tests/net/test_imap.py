@@ -237,6 +237,15 @@ class StopTests(ListenerTestCase):
         self.assertIsNone(self.listener.factory.buildProtocol(None))
         peer.lose()
 
+    def test_behind_tls_the_connection_is_closed_at_once(self) -> None:
+        """Twisted's own wraps the protocol that there is not, and fails with a traceback."""
+        listener = Listener(self.contexts(), implicit_tls=True)
+        listening = listener.factory.tls_factory()
+        peer = listener.connect()
+        listener.factory.stop()
+        self.assertIsNone(listening.buildProtocol(None))
+        peer.lose()
+
     def test_command_that_runs_is_answered_first(self) -> None:
         """A client that does not hear of its APPEND appends again."""
         account = self.listener.world.account

@@ -38,7 +38,8 @@ SAMPLE = b"""\
     }
   },
   "complete": true,
-  "joined": true
+  "joined": true,
+  "former": []
 }
 """
 IDENTITY = Identity(

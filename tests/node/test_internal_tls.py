@@ -10,12 +10,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
+from pluto_tw.net.nodes import node_uri
 from pluto_tw.net.tls import KeyPair
 from pluto_tw.node.internal_tls import (
     InternalContexts,
     Shown,
     check_node,
-    node_uri,
     read_internal,
 )
 from pluto_tw.node.problems import Problems

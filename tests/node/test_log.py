@@ -66,11 +66,20 @@ class JsonLinesTests(SynchronousTestCase):
         self.assertEqual(event["three"], "\ud800")
 
     def test_an_event_of_the_older_kind(self) -> None:
+        self.lines.level = "debug"
         older = log.LogPublisher(publishPublisher=LogPublisher(self.lines))
         older.msg("it", "is", x=1)
         [event] = self.told()
         self.assertEqual(event["message"], "it is")
         self.assertEqual(set(event), {"time", "level", "source", "message", "x"})
+
+    def test_what_twisted_says_of_its_ports_is_for_debugging(self) -> None:
+        """`ready` has them all, under names that an operator knows."""
+        older = log.LogPublisher(publishPublisher=LogPublisher(self.lines))
+        older.msg("AdminFactory starting on '/proc/self/fd/10/admin'")
+        older.msg("it failed", isError=True)
+        [event] = self.told()
+        self.assertEqual((event["message"], event["level"]), ("it failed", "critical"))
 
     def test_one_line_an_event(self) -> None:
         self.log.info("a\nb\u2028c")

@@ -15,7 +15,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.account import exchange
+from pluto_tw.account import statements
 from pluto_tw.account.database import MemoryDatabase
 from pluto_tw.account.digests import Digest, digest
 from pluto_tw.account.members import Member, Members
@@ -25,7 +25,7 @@ from pluto_tw.mail.flags import flag_set
 from pluto_tw.mail.messages import Appended, NewMessage, StoreMode
 from pluto_tw.mail.names import INBOX, MailboxName
 from pluto_tw.mail.sets import NumberSet
-from pluto_tw.replication import messages
+from pluto_tw.replication import codec, messages
 from pluto_tw.replication.channel import AnswerFailed, ChannelLost
 from pluto_tw.replication.joining import Joiner
 from pluto_tw.replication.replication import Replication
@@ -190,7 +190,7 @@ class Network:
     def asked(self, source: End, target: End, kind: str, question: bytes) -> None:
         self.asks[kind] += 1
         if kind == messages.BODIES:
-            found = messages.decode_question(kind, question)
+            found = codec.decode_question(kind, question)
             assert isinstance(found, messages.Bodies)
             for piece in found.pieces:
                 self.bodies[piece.hash] += len(piece.octets)
@@ -369,4 +369,4 @@ class ClusterCase(SynchronousTestCase):
 
     def known(self, replica: Replica) -> tuple[int, ...]:
         with replica.node.store.lease(KEY) as account:
-            return exchange.vector(account)
+            return statements.vector(account)

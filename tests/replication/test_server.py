@@ -8,10 +8,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from pluto_tw.mail.refusals import REFUSAL_SECONDS
 from pluto_tw.node.internal_tls import Internal, InternalContexts
 from pluto_tw.replication.channel import ASKS_MAX, ChannelLost
 from pluto_tw.replication.server import SILENCE_SECONDS_MAX, STOP_SECONDS_MAX, STRANGERS_MAX
-from pluto_tw.replication.trust import REFUSAL_SECONDS
 from tests.replication.wires import Capture, Certificateless, Pair
 from tests.support.certificate import self_signed
 from tests.support.nodes import Authority, authority

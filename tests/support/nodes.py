@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pluto_tw.net.nodes import node_uri
 from pluto_tw.net.tls import KeyPair
-from pluto_tw.node.internal_tls import Internal, InternalContexts, node_uri
+from pluto_tw.node.internal_tls import Internal, InternalContexts
 
 #: Both uses of a node's certificate.
 USES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH)

@@ -51,12 +51,12 @@ class Control:
                     raise ValueError(f"expected octets a second, {RATE_MIN} or more: {rate!r}")
                 return self._change(f"throttled to {rate} octets/s", ends, rate=float(rate))
             case ["kill", name]:
-                self._node(name).kill()
-                return f"{name} was killed; start it with `pluto demo start {name}`"
+                was = "was killed" if self._node(name).kill() else "is down, and stays so"
+                return f"{name} {was}; start it with `pluto demo start {name}`"
             case ["start", name]:
                 self._node(name)
-                self._supervisor.revive(name)
-                return f"{name} is started"
+                starts = self._supervisor.revive(name)
+                return f"{name} is started" if starts else f"{name} runs already"
             case ["status"]:
                 return self._status()
             case _:
@@ -145,7 +145,7 @@ def tell(directory: Path, words: list[str]) -> str:
         # By the directory's descriptor, since the kernel takes only short names of sockets.
         place = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        raise CommandFailed(f"{directory}: no demo runs here ({error.strerror})") from None
+        raise _nobody(directory, error) from None
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
             asking.settimeout(ANSWER_SECONDS_MAX)
@@ -158,10 +158,20 @@ def tell(directory: Path, words: list[str]) -> str:
                     break
                 octets += some
         answer = json.loads(octets)
+    except (FileNotFoundError, ConnectionRefusedError) as error:
+        # There was one, and it may have been killed before it could take its socket away.
+        raise _nobody(directory, error) from None
     except (OSError, ValueError) as error:
-        raise CommandFailed(f"{directory}: no demo answers here ({error})") from None
+        raise CommandFailed(f"{directory}: the demo here does not answer ({error})") from None
     finally:
         os.close(place)
     if "error" in answer:
         raise CommandFailed(str(answer["error"]))
     return str(answer["text"])
+
+
+def _nobody(directory: Path, error: OSError) -> CommandFailed:
+    return CommandFailed(
+        f"{directory}: no demo runs here ({error.strerror}): `make run` starts one, and DEMO_DIR "
+        "names the directory of one that runs elsewhere"
+    )

@@ -73,6 +73,21 @@ class Plan:
             for at, (source, target, ports) in enumerate(wanted)
         ]
 
+    def ports(self) -> dict[int, str]:
+        """All ports of 127.0.0.1 that are listened on, and for what, in words."""
+        ways = {"TLS": 0, "STARTTLS": 1}
+        return {
+            **{
+                self.base + offsets[at]: f"{region}, for mail programs, {how}"
+                for region, offsets in MAIL_OFFSETS.items()
+                for how, at in ways.items()
+            },
+            **{port: f"{name}, for replicas" for name, port in self._sync.items()},
+            **{port: f"{name}, for distributors" for name, port in self._mail.items()},
+            **{port: f"{name}, for its metrics" for name, port in self._metrics.items()},
+            **{way.port: f"the relay from {way.source} to {way.target}" for way in self.ways},
+        }
+
     def command(self, node: str) -> list[str]:
         """What `twistd` is given for *node*."""
         config = str(self.config(node))

@@ -47,6 +47,8 @@ class Node(ProcessProtocol):
         self._wait = RESTART_SECONDS
         self._again: Any = None
         self._ended: Deferred[None] | None = None
+        self._is_killed = False
+        self._starts_at_end = False
         self.is_up = False
 
     @property
@@ -54,13 +56,14 @@ class Node(ProcessProtocol):
         """Of its process, while there is one."""
         return None if self.transport is None else self.transport.pid
 
-    def start(self) -> None:
-        """Starts it, unless it runs."""
+    def start(self) -> bool:
+        """Starts it, unless it runs; whether it did not. One that is being killed ends first."""
         if self._again is not None:
             self._again.cancel()
             self._again = None
         if self.transport is not None:
-            return
+            self._starts_at_end = self._is_killed
+            return self._is_killed
         directory = self._plan.directory
         self._log = (directory / "log" / f"{self.name}.log").open("ab", buffering=0)
         twistd = str(Path(sys.executable).with_name("twistd"))
@@ -69,15 +72,20 @@ class Node(ProcessProtocol):
         where = str(self._plan.config(self.name).parent)
         self._reactor.spawnProcess(self, sys.executable, arguments, dict(os.environ), where)
         self._pid_file.write_text(f"{self.pid}\n")
+        return True
 
-    def kill(self) -> None:
-        """As a power cut would, as far as the process is concerned; it stays down."""
-        self._restarts_later(None)
+    def kill(self) -> bool:
+        """Ends it as a power cut would; it stays down. False if it did not run."""
+        self._stays_down()
+        self._is_killed = self.transport is not None
+        self._starts_at_end = False
         self._signal("KILL")
+        return self._is_killed
 
     def stop(self) -> Deferred[None]:
         """Fires when it has ended."""
-        self._restarts_later(None)
+        self._stays_down()
+        self._starts_at_end = False
         self._ended = Deferred()
         if self.transport is None:
             self._ended.callback(None)
@@ -97,8 +105,8 @@ class Node(ProcessProtocol):
         except ProcessExitedAlready:
             return
 
-    def _restarts_later(self, seconds: float | None) -> None:
-        self._restarts = seconds is not None
+    def _stays_down(self) -> None:
+        self._restarts = False
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -121,6 +129,7 @@ class Node(ProcessProtocol):
     def processEnded(self, reason: Failure) -> None:
         self.transport = None
         self.is_up = False
+        self._is_killed = False
         self._line = b""
         if self._log is not None:
             self._log.close()
@@ -128,6 +137,9 @@ class Node(ProcessProtocol):
         self._pid_file.unlink(missing_ok=True)
         if self._ended is not None:
             self._ended.callback(None)
+        elif self._starts_at_end:
+            self._starts_at_end = False
+            self.start()
         elif self._restarts:
             self._again = self._reactor.callLater(self._wait, self._start_again)
             self._wait = min(2 * self._wait, RESTART_SECONDS_MAX)
@@ -174,10 +186,10 @@ class Supervisor:
         for node in self.nodes.values():
             node.start()
 
-    def revive(self, name: str) -> None:
-        """Starts a node that was killed; from then on it is looked after again."""
+    def revive(self, name: str) -> bool:
+        """Starts a node, which is looked after again from then on. False if it runs."""
         self.nodes[name].allow_restarts(self._restarts)
-        self.nodes[name].start()
+        return self.nodes[name].start()
 
     def stop(self) -> "Deferred[Any]":
         """Fires when all have ended."""

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.replication import messages
+from pluto_tw.replication import codec, messages
 from pluto_tw.replication.channel import VALUE_OCTETS_MAX
 
 STATED = messages.Stated("fred", 5, (1, 0, 3), 32)
@@ -39,26 +39,26 @@ ANSWERS: list[msgspec.Struct] = [
 class MessageTests(SynchronousTestCase):
     def test_question_is_what_was_asked(self) -> None:
         for kind, question in QUESTIONS.items():
-            self.assertEqual(messages.decode_question(kind, messages.encode(question)), question)
+            self.assertEqual(codec.decode_question(kind, codec.encode(question)), question)
 
     def test_answer_is_what_was_answered(self) -> None:
         for answer in ANSWERS:
-            octets = messages.encode(answer)
-            self.assertEqual(messages.decode_answer(type(answer), octets), answer)
+            octets = codec.encode(answer)
+            self.assertEqual(codec.decode_answer(type(answer), octets), answer)
 
     def test_any_answer_may_be_a_refusal(self) -> None:
         refusal = messages.Refusal(messages.UNAVAILABLE, "full")
         for answer in ANSWERS:
-            found = messages.decode_answer(type(answer), messages.encode(refusal))
+            found = codec.decode_answer(type(answer), codec.encode(refusal))
             self.assertEqual(found, refusal)
 
     def test_unknown_kind_is_told(self) -> None:
-        self.assertIsNone(messages.decode_question("dance", b""))
+        self.assertIsNone(codec.decode_question("dance", b""))
 
     def test_fields_of_a_later_version_are_passed_over(self) -> None:
         for kind, question in QUESTIONS.items():
-            fields = [*msgspec.msgpack.decode(messages.encode(question)), "new", 7]
-            found = messages.decode_question(kind, msgspec.msgpack.encode(fields))
+            fields = [*msgspec.msgpack.decode(codec.encode(question)), "new", 7]
+            found = codec.decode_question(kind, msgspec.msgpack.encode(fields))
             self.assertEqual(found, question)
 
     @given(st.sampled_from([*QUESTIONS]), st.binary(max_size=200))
@@ -67,7 +67,7 @@ class MessageTests(SynchronousTestCase):
 
     @given(st.sampled_from([*QUESTIONS]), st.integers(0, 400), st.binary(min_size=1, max_size=4))
     def test_damaged_question_is_survived(self, kind: str, at: int, octets: bytes) -> None:
-        good = messages.encode(QUESTIONS[kind])
+        good = codec.encode(QUESTIONS[kind])
         at %= len(good)
         self.survives(kind, good[:at] + octets + good[at + len(octets) :])
 
@@ -75,26 +75,26 @@ class MessageTests(SynchronousTestCase):
     def test_damaged_answer_is_survived(
         self, answer: msgspec.Struct, at: int, octets: bytes
     ) -> None:
-        good = messages.encode(answer)
+        good = codec.encode(answer)
         at %= len(good)
         with contextlib.suppress(ValueError):
-            messages.decode_answer(type(answer), good[:at] + octets + good[at + len(octets) :])
+            codec.decode_answer(type(answer), good[:at] + octets + good[at + len(octets) :])
 
     def survives(self, kind: str, octets: bytes) -> None:
         with contextlib.suppress(ValueError):
-            messages.decode_question(kind, octets)
+            codec.decode_question(kind, octets)
 
     def test_what_is_no_vector_is_refused(self) -> None:
         for vector in ((1, 0), (-1,), (2**60,)):
             question = messages.Sync((messages.Stated("fred", 5, vector, 0),))
             with self.assertRaises(ValueError):
-                messages.decode_question(messages.SYNC, messages.encode(question))
+                codec.decode_question(messages.SYNC, codec.encode(question))
 
     def test_octets_after_the_end_of_a_body_are_refused(self) -> None:
         question = messages.Bodies("fred", (messages.BodyPiece(bytes(32), 3, 1, b"abc"),))
         with self.assertRaises(ValueError):
-            messages.decode_question(messages.BODIES, messages.encode(question))
+            codec.decode_question(messages.BODIES, codec.encode(question))
 
     def test_what_is_too_long_is_refused_before_it_is_read(self) -> None:
         with self.assertRaises(ValueError):
-            messages.decode_question(messages.BEAT, bytes(VALUE_OCTETS_MAX + 1))
+            codec.decode_question(messages.BEAT, bytes(VALUE_OCTETS_MAX + 1))
