@@ -46,10 +46,10 @@ _LOAD: Final = f"""
         json_group_array(keywords), json_group_array(msq), json_group_array(size),
         json_group_array(date), json_group_array(body),
         group_concat(substr(hex(pid) || '00000000', 1, 32), ''),
-        max(zone IS NOT 0), max(email IS NOT NULL OR length(pid) <> {BIRTH_OCTETS})
+        min(zone), max(zone), max(email IS NOT NULL OR length(pid) <> {BIRTH_OCTETS})
     {_MESSAGES}
 """
-# What most mailboxes have nothing to tell in: all dates in UTC, no message from another mailbox.
+# What mostly needs no column: all dates are of one zone, no message is from another mailbox.
 _ZONES: Final = f"SELECT json_group_array(zone) {_MESSAGES}"
 _EMAILS: Final = f"SELECT group_concat(hex(coalesce(email, pid)), '') {_MESSAGES}"
 
@@ -129,7 +129,7 @@ class Columns:
     def _take(self, connection: sqlite3.Connection, box: Shown, number: int, row: int) -> int:
         """Reads a stretch of *box*, from above *row* on; how many messages there were."""
         query = (box.number, row, box.era, box.key_bid, box.key_gen, _LOADED)
-        ((uids, rows, bits, keywords, msqs, sizes, dates, bodies, pids, zoned, moved),) = (
+        ((uids, rows, bits, keywords, msqs, sizes, dates, bodies, pids, *rest),) = (
             connection.execute(_LOAD, query).fetchall()
         )
         # An array of a list, and not `extend`: that asks an iterator for each number.
@@ -137,8 +137,9 @@ class Columns:
         count = len(numbers)
         if not count:
             return 0
-        zones = array("h", bytes(2 * count))
-        if zoned:
+        west, east, moved = rest
+        zones = array("h", (west,)) * count
+        if west != east:
             ((found,),) = connection.execute(_ZONES, query).fetchall()
             zones = array("h", numbers_of(found))
         octets = bytes.fromhex(pids)

@@ -20,6 +20,9 @@ from pluto_tw.crdt.records import Member as Recorded
 #: Why a replica that was taken out of the subnet serves nobody.
 REMOVED_HERE: Final = "this replica was removed from its subnet"
 
+#: Why a replica that joins serves nobody.
+JOINING: Final = "this replica is joining, and does not have all mail yet"
+
 #: Why a replica that is about to be taken out serves nobody: what it has goes to the others first.
 DRAINING: Final = "this replica is being taken out of its subnet"
 
@@ -170,6 +173,11 @@ class Members:
         if own is not None and not own.is_live:
             return REMOVED_HERE
         return self._reasons[0] if self._reasons else ""
+
+    @property
+    def is_joining(self) -> bool:
+        """Whether this replica does not have all mail yet: who lacks some cannot get it here."""
+        return JOINING in self._reasons
 
     def withhold(self, reason: str) -> None:
         """

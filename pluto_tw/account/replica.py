@@ -26,6 +26,7 @@ from pluto_tw.account.waits import Waits
 from pluto_tw.account.work import Work
 from pluto_tw.crdt.commands import uids_of
 from pluto_tw.crdt.dots import Vector, is_below
+from pluto_tw.crdt.joining import LOADING
 from pluto_tw.crdt.members import State, may_leave_out
 from pluto_tw.crdt.ops import Op
 from pluto_tw.crdt.records import FOLD, PEER, Records
@@ -225,6 +226,9 @@ class AccountReplica:
         """
         await self.ground.shard.room()
         self.require()
+        if self.commits.staged.records.account().gate == LOADING:
+            # It was begun while this waited. What was folded at its sender would come back.
+            ops = ()
         tx = self._guarded(lambda records: self.rules.receive(records, self.now(), ops, checkpoint))
         if checkpoint is not None:
             self._note_stated(checkpoint)

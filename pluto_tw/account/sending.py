@@ -111,7 +111,9 @@ def _segments(
     while heads:
         # Of those that were applied here first one can be applied next, wherever it goes.
         ready = [slot for slot in heads if is_ready(slot)]
-        assert ready, "the log holds all that its operations have seen"
+        if not ready:
+            # Some of it was pruned just now, which is told in a moment: then it is `PRUNED`.
+            return
         slot = min(ready, key=lambda slot: heads[slot][0].msq)
         ops: list[Op] = []
         octets = 0

@@ -131,7 +131,9 @@ def _sort_in(tx: Transaction, mailboxes: dict[int, _Mailbox], pid: bytes) -> Non
         return
     box = tx.box(placement.box)
     if box.home != NOWHERE:
-        mailbox = mailboxes.setdefault(box.home, _Mailbox())
+        mailbox = mailboxes.get(box.home)
+        if mailbox is None:
+            mailbox = mailboxes[box.home] = _Mailbox()
         if is_visible(tx, placement, box):
             mailbox.placements[pid] = None
             if placement.key != box.home:
@@ -292,9 +294,10 @@ def _note_pending(tx: Transaction, pid: bytes) -> None:
 
 def _stamp(rules: Rules, tx: Transaction, mailboxes: dict[int, _Mailbox]) -> None:
     """Raises the mod-sequence of what operations touched, and finds out what to tell of it."""
+    below = tx.below
     for pid in tx.touched:
         placement = tx.edit(PLACEMENT, pid)
-        before = tx.below.get(PLACEMENT, pid)
+        before = below.get(PLACEMENT, pid)
         if rules.bumps(before, placement):
             placement.msq = tx.m
         box = tx.box(placement.box)
@@ -303,10 +306,12 @@ def _stamp(rules: Rules, tx: Transaction, mailboxes: dict[int, _Mailbox]) -> Non
         tx.keys[box.home] = None
         if before is None or not is_exposed(placement, box) or placement.uid != before.uid:
             continue
-        old = tx.below.get(BOX, placement.box)
+        old = below.get(BOX, placement.box)
         if old is None or not is_exposed(before, old) or old.home != box.home:
             continue
-        mailbox = mailboxes.setdefault(box.home, _Mailbox())
+        mailbox = mailboxes.get(box.home)
+        if mailbox is None:
+            mailbox = mailboxes[box.home] = _Mailbox()
         if before.entries is not placement.entries and flags_of(before.entries) != flags_of(
             placement.entries
         ):

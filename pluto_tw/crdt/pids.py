@@ -48,6 +48,9 @@ def moved_pid(source: bytes, bid: int) -> bytes:
 
 def is_pid(data: bytes) -> bool:
     """Whether *data* has the form of a pid."""
-    if len(data) == BIRTH_OCTETS:
-        return data[0] == BIRTH and data[1] < SLOTS_MAX and any(data[2:8])
-    return len(data) == MOVED_OCTETS and data[0] == MOVED
+    return is_birth(data) or (len(data) == MOVED_OCTETS and data[0] == MOVED)
+
+
+def is_birth(data: bytes) -> bool:
+    """Whether *data* has the form of a pid that an APPEND or COPY makes, and so of an EMAILID."""
+    return len(data) == BIRTH_OCTETS and data[0] == BIRTH and data[1] < SLOTS_MAX and any(data[2:8])

@@ -99,15 +99,17 @@ def flags_of(entries: Entries) -> frozenset[str]:
     them did, so that a concurrent change of mind saves the message. Of several spellings of a
     keyword that are set the least is shown.
     """
-    if not entries:
-        return frozenset()
-    if len(entries) == 1:
-        return frozenset(flag for flag, values in entries.items() if is_set(flag, values))
-    found: dict[str, str] = {}
-    for flag in sorted(entries):
-        if is_set(flag, entries[flag]):
-            found.setdefault(flag.lower(), flag)
-    return frozenset(found.values())
+    # Asked of every message that a STORE names: nearly all flags have one write.
+    shown = [
+        flag
+        for flag, values in entries.items()
+        if (values[0] & 1 if len(values) == 1 else is_set(flag, values))
+    ]
+    if len(shown) > 1:
+        by_key = {flag.lower(): flag for flag in sorted(shown, reverse=True)}
+        if len(by_key) < len(shown):
+            return frozenset(by_key.values())
+    return frozenset(shown)
 
 
 def is_set(flag: str, values: tuple[int, ...]) -> bool:

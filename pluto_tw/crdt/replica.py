@@ -236,7 +236,7 @@ class Replica:
         tx = self._begin(records, now)
         if tx.account().gate is None:
             before = clock.stamp_of(now.unix_ms - margin_ms)
-            stability.prune(tx, self.pins.values(), before)
+            stability.prune(tx, self.pins.values(), self.members, before)
         return tx
 
     def load(

@@ -29,7 +29,7 @@ from pluto_tw.crdt.dots import (
     is_below,
     seq_of,
 )
-from pluto_tw.crdt.pids import is_pid
+from pluto_tw.crdt.pids import is_birth, is_pid
 from pluto_tw.crdt.records import (
     CONTEXT,
     VIEW,
@@ -339,6 +339,8 @@ def decode_piece(data: bytes) -> Piece:
         check_vector(placement.tags)
         if not is_pid(placement.pid) or not all(map(is_pid, placement.moved)):
             raise ValueError("a message of no such name")
+        if not is_birth(placement.email):
+            raise ValueError("a message with no such EMAILID")
     for box in found.boxes:
         check_vector(box.tags)
     for data_of_op, _ in found.log:

@@ -48,13 +48,15 @@ PRUNE_MAX = 1000
 def note_stable(tx: Transaction, members: Iterable[int]) -> None:
     """Raises `stable` to what this replica and all other *members* have."""
     account = tx.account()
-    acks = [account.vv]
-    for slot in members:
-        peer = tx.get(PEER, slot)
-        acks.append(EMPTY if peer is None else peer.ack)
-    stable = joined(account.stable, meet(acks))
+    stable = joined(account.stable, meet([account.vv, *acks(tx, members)]))
     if stable != account.stable:
         tx.edit_account().stable = stable
+
+
+def acks(tx: Transaction, members: Iterable[int]) -> list[Vector]:
+    """What each of *members* has acknowledged."""
+    peers = (tx.get(PEER, slot) for slot in members)
+    return [EMPTY if peer is None else peer.ack for peer in peers]
 
 
 def fold(
@@ -199,13 +201,22 @@ def _forget(tx: Transaction, placement: Placement) -> None:
     _drop_dead_box(tx, placement.box)
 
 
-def prune(tx: Transaction, pins: Iterable[Vector], before: int, limit: int = PRUNE_MAX) -> None:
+def prune(
+    tx: Transaction,
+    pins: Iterable[Vector],
+    members: Iterable[int],
+    before: int,
+    limit: int = PRUNE_MAX,
+) -> None:
     """
     Drops up to *limit* operations from the log: stable ones, *pins* as for `fold`, applied at a
     mod-sequence below *before* (a margin).
+
+    What one of *members* lacks stays, also what was stable before it was added: it may have begun
+    with the log, and who has operations takes no snapshot.
     """
     account = tx.account()
-    stable = meet([account.stable, *pins])
+    stable = meet([account.stable, *pins, *acks(tx, members)])
     for slot in range(len(account.vv)):
         base = seq_of(account.base, slot)
         most = seq_of(stable, slot)

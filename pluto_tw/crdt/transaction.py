@@ -102,7 +102,7 @@ class Transaction:
 
     def account(self) -> AccountRecord:
         """The account's scalars, to read."""
-        found = self.get(ACCOUNT, 0)
+        found = self._staged[ACCOUNT.number].get(0) or self.below.get(ACCOUNT, 0)
         assert found is not None, "an account has been provisioned"
         return found
 
@@ -115,7 +115,8 @@ class Transaction:
 
     def placement(self, pid: bytes) -> Placement:
         """The placement, to read; it must exist."""
-        found = self.get(PLACEMENT, pid)
+        # Most that is asked for is staged.
+        found = self._placements.get(pid) or self.get(PLACEMENT, pid)
         if found is None:
             raise Missing(f"placement {pid.hex()}")
         return found

@@ -29,7 +29,7 @@ from pluto_tw.crdt.ops import (
     St,
     Sub,
 )
-from pluto_tw.crdt.pids import is_pid
+from pluto_tw.crdt.pids import is_birth
 from pluto_tw.mail.flags import KEYWORD_OCTETS_MAX
 from pluto_tw.mail.names import NAME_OCTETS_MAX
 from pluto_tw.mail.uids import UID_MAX
@@ -178,4 +178,4 @@ def _message(message: Message) -> None:
     _need(-ZONE_MINUTES_MAX <= message.zone <= ZONE_MINUTES_MAX, "zone")
     if message.flags:
         _flags(message.flags)
-    _need(not message.email or is_pid(message.email), "EMAILID")
+    _need(not message.email or is_birth(message.email), "EMAILID")

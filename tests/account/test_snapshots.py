@@ -7,6 +7,7 @@ from pluto_tw.account import receiving, sending, snapshots, statements
 from pluto_tw.account.pace import FOLD_SECONDS, LOG_MARGIN_SECONDS, PRUNE_SECONDS
 from pluto_tw.account.replica import SNAPSHOT_SECONDS_MAX
 from pluto_tw.account.transfers import Way
+from pluto_tw.crdt.codec import decode_batch
 from pluto_tw.crdt.dots import EMPTY
 from pluto_tw.crdt.snapshot import decode_piece
 from pluto_tw.mail.codes import UNAVAILABLE
@@ -68,6 +69,15 @@ class SnapshotTests(SubnetCase):
         assert isinstance(found, sending.Outgoing)
         taken = self.now(receiving.receive(self.account(self.b), found.batch))
         self.assertEqual((taken.loading, taken.operations), (True, 0))
+
+    def test_operations_that_waited_while_a_snapshot_was_begun_are_not_taken(self) -> None:
+        """A batch that was looked at before waits for room; the account is another one then."""
+        self.fill(5)
+        self.copy(self.a, self.b, pieces=0)
+        found = sending.next_batch(self.account(self.a), EMPTY)
+        assert isinstance(found, sending.Outgoing)
+        ops = [op for segment in decode_batch(found.batch) for op in segment.ops]
+        self.assertEqual(self.now(self.account(self.b).receive(ops, None)).taken, 0)
 
     def test_broken_link_and_restarts_cost_a_piece(self) -> None:
         """The cursor is durable with each piece, the header at the sender."""
@@ -157,6 +167,24 @@ class SnapshotTests(SubnetCase):
         self.assertIs(sending.next_batch(account, EMPTY), sending.Lack.PRUNED)
         self.assertIsInstance(sending.next_batch(account, self.known(self.b)), sending.Outgoing)
 
+    def test_log_is_read_while_it_is_pruned(self) -> None:
+        """Between the commit and its being told the log is shorter than is known."""
+        alone = self.node(2, [])
+        self.append(alone, b"first", b"second")
+        self.clock.advance(LOG_MARGIN_SECONDS)
+        self.append(alone, b"third")
+        held = HeldHop()
+        alone.restart(held)
+        account = self.account(alone)
+        self.clock.advance(FOLD_SECONDS)
+        held.finish()
+        self.clock.advance(PRUNE_SECONDS)
+        self.assertEqual(held.given, 1)
+        held.run()
+        self.assertIs(sending.next_batch(account, EMPTY), sending.Lack.NOTHING)
+        held.tell()
+        self.assertIs(sending.next_batch(account, EMPTY), sending.Lack.PRUNED)
+
     def test_crash_before_and_after_the_commit_of_a_piece(self) -> None:
         """A piece and its cursor are durable together, or neither is."""
         self.fill(200)
@@ -195,6 +223,7 @@ class SnapshotTests(SubnetCase):
         """What is left of the other was gone on with when the account was serving again."""
         c = self.node(2, [0, 1])
         self.fill(5)
+        self.ship(self.a, c)
         held = HeldHop()
         self.b.restart(held)
         target = self.account(self.b)

@@ -47,8 +47,9 @@ def _run(dot: int, index: int, count: int, by_seq: bool) -> list[bytes]:
     ]
 
 
+births = st.builds(birth_pid, dots, st.integers(0, 5000))
 pids = st.one_of(
-    st.builds(birth_pid, dots, st.integers(0, 5000)),
+    births,
     st.builds(lambda dot, bid: moved_pid(birth_pid(dot, 0), bid), dots, bids),
 )
 pid_lists = st.lists(
@@ -67,7 +68,7 @@ messages = st.builds(
     st.integers(-(2**40), 2**40),
     st.integers(-720, 840),
     flag_sets,
-    st.one_of(st.just(b""), pids),
+    st.one_of(st.just(b""), births),
 )
 
 

@@ -202,6 +202,17 @@ class PruneTests(FoldCase):
         tx = self.a.replica.prune(self.a.records, moment, 86_400_000)
         self.assertTrue(tx.is_empty)
 
+    def test_what_a_new_member_lacks_is_kept(self) -> None:
+        """
+        It begins with the log where there is one. If that was cut off behind it, it had operations,
+        so that it took no snapshot, and could not get the others.
+        """
+        self.append()
+        self.rest()
+        self.a.replica.members |= {7}
+        tx = self.a.replica.prune(self.a.records, self.cluster.moment(self.a), -60_000)
+        self.assertTrue(tx.is_empty)
+
     def test_what_a_snapshot_needs_is_kept(self) -> None:
         self.append()
         self.rest()

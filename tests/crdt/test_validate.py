@@ -58,6 +58,8 @@ _WRONG: tuple[Body, ...] = (
     Add(0, (Message(b"hash", 1, 0, 0, ("a", "A")),)),
     Add(0, (Message(b"hash", 1, 0, 0, ("é",)),)),
     Add(0, (Message(b"hash", 1, 0, 0, (), b"email"),)),
+    # An EMAILID is what an APPEND made.
+    Add(0, (Message(b"hash", 1, 0, 0, (), b"M" + bytes(15)),)),
     Exp(()),
     Exp((_PID, _PID)),
     Mv(0, (), ()),
