@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from pluto_tw.account.account import AccountSession
 from pluto_tw.account.database import FileDatabase
-from pluto_tw.account.members import Member, Members
+from pluto_tw.account.members import JOINING, Member, Members
 from pluto_tw.account.replica import Halted
 from pluto_tw.account.shard import Shard
 from pluto_tw.account.site import Ground, Site
@@ -34,9 +34,6 @@ log = Logger()
 READERS: Final = 2
 
 SHARD_IDENTITY_OCTETS: Final = 16
-
-#: Why a replica that joins serves nobody, for clients.
-JOINING: Final = "this replica is joining, and does not have all mail yet"
 
 
 class StoredAccounts:

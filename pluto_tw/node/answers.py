@@ -82,6 +82,7 @@ class ReplicaAnswers:
         return {
             "status": self._status,
             "accounts": self._accounts,
+            "account": self._account,
             "digest": self._digest,
             "members": self._members,
             "member-remove": self._remove_member,
@@ -148,6 +149,14 @@ class ReplicaAnswers:
             raise admin.Refused(str(why), away=why.is_away) from None
         accounts = [{"key": key, "identity": identity_of(subnet, key).hex()} for key in keys]
         return {"subnet": subnet, "accounts": accounts, "next": cursor or None}
+
+    async def _account(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
+        subnet, stored = self._asked(question)
+        key = admin.text(question, "key")
+        with stored.store.lease(key) as account:
+            messages = account.commits.stored.quota_messages
+        identity = identity_of(subnet, key).hex()
+        return {"subnet": subnet, "key": key, "identity": identity, "messages": messages}
 
     async def _digest(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
         subnet, stored = self._asked(question)

@@ -17,11 +17,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from pluto_tw.account.account import AccountSession
-from pluto_tw.account.members import DRAINING, REMOVED_HERE
+from pluto_tw.account.members import DRAINING, JOINING, REMOVED_HERE
 from pluto_tw.crdt.members import State
 from pluto_tw.mail.codes import UNAVAILABLE
 from pluto_tw.mail.errors import No
-from pluto_tw.node.accounts import JOINING, StoredAccounts
+from pluto_tw.node.accounts import StoredAccounts
 from pluto_tw.node.addresses import Address
 from pluto_tw.node.identity import (
     Former,

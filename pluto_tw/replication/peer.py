@@ -187,7 +187,14 @@ class Peer:
             self._waiting,
             lambda stated: self._stated(slot, stated),
         )
-        self._pulse = Pulse(self._store, link, self._waiting, lambda: pump.is_complete)
+        # Of two that join at once neither has what the other lacks.
+        members = self._store.site.members
+        self._pulse = Pulse(
+            self._store,
+            link,
+            self._waiting,
+            lambda: pump.is_complete and not members.is_joining,
+        )
         log.info("link to {peer} begun", event="link-begun", peer=self.name, slot=slot)
         self._pulse.start()
         pump.start()

@@ -167,5 +167,5 @@ def accounts(store: Store, question: messages.Accounts) -> messages.Listed | mes
     try:
         keys, cursor = page_of_accounts(store, question.cursor, question.limit)
     except ValueError as error:
-        return messages.Refusal(messages.NOT_UNDERSTOOD, str(error))
+        return messages.Refusal(messages.UNAVAILABLE, str(error))
     return messages.Listed(tuple(keys), cursor)

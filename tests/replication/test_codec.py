@@ -24,6 +24,8 @@ QUESTIONS: dict[str, messages.Question] = {
     messages.BODIES: messages.Bodies("fred", (PIECE,)),
     messages.FETCH: messages.Fetch(bytes(32), 10, 4),
     messages.SNAPSHOT: messages.Snapshot("fred", b"header", b"cursor", b"after", b"piece"),
+    messages.SURVEY: messages.Survey("fred", True, 256),
+    messages.ACCOUNTS: messages.Accounts("1:fred", 9),
 }
 ANSWERS: list[msgspec.Struct] = [
     HELLO,
@@ -33,6 +35,11 @@ ANSWERS: list[msgspec.Struct] = [
     messages.Stored((0, 4)),
     messages.Fetched(None),
     messages.Loaded(0, STATED, b"cursor"),
+    messages.Surveyed(
+        *(True, 7, (1, 0, 3), True, False, bytes(16), (messages.Mailbox("INBOX", bytes(16)),)),
+        *(256, 1, (messages.Unfit("INBOX", 7),)),
+    ),
+    messages.Listed(("fred",), "1:fred"),
 ]
 
 

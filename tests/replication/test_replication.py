@@ -3,6 +3,7 @@
 
 from pluto_tw.account import snapshots
 from pluto_tw.account.incoming import check_body
+from pluto_tw.account.members import JOINING
 from pluto_tw.replication.status import PeerState
 from tests.replication.cluster import ClusterCase, Replica
 
@@ -351,6 +352,25 @@ class JoiningTests(ClusterCase):
         figures = [peer.snapshots_received for peer in c.replication.status().peers]
         self.assertEqual(sum(figures), 1)
         self.assertEqual({n for n in self.network.bodies.values() if n > 20}, set())
+
+    def test_of_two_that_join_neither_completes_the_other(self) -> None:
+        """Who has nothing yet has sent all that it has, and that is not all mail."""
+        self.fill(6)
+        newcomers = []
+        for slot in (2, 3):
+            replica_id = bytes([slot + 1]) * 16
+            self.done(self.a.node.store.subnet.add(f"node-{slot}", replica_id))
+            newcomers.append(self.replica(slot, range(4)))
+        told: list[int] = []
+        for newcomer in newcomers:
+            newcomer.node.site.members.withhold(JOINING)
+            newcomer.replication.caught_up = lambda: told.append(1)
+            self.network.cut(self.a, newcomer)
+            self.network.cut(self.b, newcomer)
+        self.network.dial_all(newcomers[0])
+        self.run_for(20)
+        self.assertEqual(newcomers[1].replication.heard(), {2})
+        self.assertEqual(told, [])
 
     def test_snapshot_goes_on_after_crashes_of_both_sides(self) -> None:
         self.fill()
