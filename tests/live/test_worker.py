@@ -4,25 +4,20 @@
 import contextlib
 import imaplib
 import json
-import os
 import re
-import shutil
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 from imapclient import IMAPClient
 from imapclient.exceptions import LoginError
-from twisted.trial.unittest import SkipTest, SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase
 
+from tests.live.mbsync import Mbsync, flags_of
 from tests.live.process import PROCESS_SECONDS_MAX, Worker
 from tests.live.server import CLIENT_SECONDS_MAX
 from tests.live.tours import idle_tour, imapclient_tour, imaplib_tour, ok
-
-#: Set where a missing program is a mistake, as in CI.
-NOTHING_SKIPPED = bool(os.environ.get("PLUTO_TW_NOTHING_SKIPPED"))
 
 
 class WorkerCase(SynchronousTestCase):
@@ -347,35 +342,6 @@ def _subjects(client: IMAPClient) -> Iterator[tuple[str, int]]:
         yield message[item].decode("ascii").removeprefix("Subject: ").strip(), uid
 
 
-MBSYNC = """\
-IMAPAccount worker
-Host localhost
-Port {port}
-User user1
-Pass secret1
-{tls}
-CertificateFile {certificate}
-SystemCertificates no
-Timeout {timeout}
-
-IMAPStore far
-Account worker
-
-MaildirStore near
-Path {maildir}/
-Inbox {maildir}/INBOX
-SubFolders Verbatim
-
-Channel all
-Far :far:
-Near :near:
-Patterns *
-Create Both
-Expunge Both
-SyncState {state}/
-"""
-
-
 class MbsyncTests(WorkerCase):
     """mbsync (isync), which many use to keep a Maildir equal to an account."""
 
@@ -383,26 +349,13 @@ class MbsyncTests(WorkerCase):
 
     def setUp(self) -> None:
         super().setUp()
-        found = shutil.which("mbsync")
-        if found is None:
-            self.assertFalse(NOTHING_SKIPPED, "mbsync is missing: apt-get install isync")
-            raise SkipTest("mbsync is missing: apt-get install isync")
-        self.mbsync = found
-        self.maildir = self.worker.directory / "maildir"
-        self.state = self.worker.directory / "state"
-        self.state.mkdir()
-        for folder in ("INBOX", "Archive"):
-            for part in ("cur", "new", "tmp"):
-                (self.maildir / folder / part).mkdir(parents=True)
+        self.near = Mbsync(self.worker.directory)
         self.worker.start()
 
     def test_both_ways_and_then_nothing_is_left_to_do(self) -> None:
         for number in range(self.MESSAGES):
             folder = "Archive" if number % 3 == 0 else "INBOX"
-            flags = "FS" if number % 2 else ""
-            message = f"Subject: near {number}\nMessage-ID: <{number}@near>\n\n{'text ' * number}\n"
-            path = self.maildir / folder / "cur" / f"{number}.near:2,{flags}"
-            path.write_text(message, encoding="ascii")
+            self.near.put(folder, number, "FS" if number % 2 else "")
         client = self.imapclient()
         for number in range(50):
             client.append("INBOX", f"Subject: far {number}\r\n\r\ntext\r\n".encode("ascii"))
@@ -411,7 +364,7 @@ class MbsyncTests(WorkerCase):
         self.assertEqual(client.select_folder("INBOX")[b"EXISTS"], 200 + 50)
         self.assertEqual(len(client.search(["FLAGGED", "SEEN"])), 100)
         self.assertEqual(client.select_folder("Archive")[b"EXISTS"], 100)
-        self.assertEqual(len(self.messages("INBOX")), 250)
+        self.assertEqual(len(self.near.messages("INBOX")), 250)
 
         self.change(client)
         self.assert_nothing_to_do()
@@ -422,56 +375,27 @@ class MbsyncTests(WorkerCase):
         client.add_flags([1, 2, 3], [b"\\Answered"])
         client.delete_messages(client.search(["SUBJECT", "far 7"]))
         client.expunge()
-        [removed] = [path for path in self.messages("Archive") if "near 9\n" in path.read_text()]
+        [removed] = [
+            path for path in self.near.messages("Archive") if "near 9\n" in path.read_text()
+        ]
         removed.unlink()
         self.sync()
-        self.assertEqual(len(self.messages("INBOX")), 249)
-        self.assertEqual(len([path for path in self.messages("INBOX") if "R" in _flags(path)]), 3)
+        self.assertEqual(len(self.near.messages("INBOX")), 249)
+        self.assertEqual(
+            len([path for path in self.near.messages("INBOX") if "R" in flags_of(path)]), 3
+        )
         self.assertEqual(client.select_folder("Archive")[b"EXISTS"], 99)
 
     def assert_nothing_to_do(self) -> None:
-        before = {path: path.stat().st_mtime_ns for path in self.maildir.rglob("*:2,*")}
+        before = self.near.files()
         client = self.imapclient()
         status = ("MESSAGES", "UIDNEXT", "HIGHESTMODSEQ")
         far = [client.folder_status(folder, status) for folder in ("INBOX", "Archive")]
         self.sync()
-        after = {path: path.stat().st_mtime_ns for path in self.maildir.rglob("*:2,*")}
-        self.assertEqual(after, before)
+        self.assertEqual(self.near.files(), before)
         self.assertEqual(
             [client.folder_status(folder, status) for folder in ("INBOX", "Archive")], far
         )
 
-    def messages(self, folder: str) -> list[Path]:
-        return [
-            path for part in ("cur", "new") for path in (self.maildir / folder / part).iterdir()
-        ]
-
     def sync(self) -> None:
-        version = subprocess.run(
-            [self.mbsync, "--version"], capture_output=True, text=True, check=True, timeout=10
-        ).stdout
-        # The option was renamed in 1.5.
-        older = re.match(r"isync 1\.[0-4]\.", version) is not None
-        config = self.worker.directory / "mbsyncrc"
-        config.write_text(
-            MBSYNC.format(
-                port=self.worker.port,
-                tls="SSLType IMAPS" if older else "TLSType IMAPS",
-                certificate=self.worker.directory / "public.pem",
-                timeout=int(CLIENT_SECONDS_MAX),
-                maildir=self.maildir,
-                state=self.state,
-            )
-        )
-        done = subprocess.run(
-            [self.mbsync, "--config", str(config), "--all"],
-            capture_output=True,
-            text=True,
-            timeout=PROCESS_SECONDS_MAX,
-            check=False,
-        )
-        self.assertEqual((done.returncode, done.stderr), (0, ""), done.stdout)
-
-
-def _flags(path: Path) -> str:
-    return path.name.rpartition(":2,")[2]
+        self.near.sync(self.worker.port, self.worker.directory / "public.pem")
