@@ -99,6 +99,9 @@ $(INSTALLED): setup.cfg pyproject.toml
 	    || { echo "Python's venv module is needed: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test,docs,bench,postgres]'
+	@# As pip does for all other packages. The demo starts six processes, each a third sooner so
+	@# where PYTHONDONTWRITEBYTECODE is set.
+	@$(BIN)/python -m compileall -q pluto_tw
 	@touch $@
 
 # What tests use beside Python. Root gets it; everybody else is told, and tests without it are

@@ -194,7 +194,6 @@ class AccountSession:
         rules: Rules,
         tx: Transaction,
     ) -> Appending:
-        target = _existing(tx, name, TRYCREATE)
         limits = self._replica.site.limits
         for body in received:
             allow_size(limits, body.size)
@@ -202,7 +201,7 @@ class AccountSession:
         allow_octets(limits, self._replica.commits.staged.quota_octets, octets)
         known: dict[str, Flag] = {}
         if any(message.flags for message in messages):
-            known = self._replica.mailboxes.keywords(target.key)
+            known = self._replica.mailboxes.keywords(_existing(tx, name, TRYCREATE).key)
             allow_keywords(known, [message.flags for message in messages])
         made = []
         for message, body in zip(messages, received, strict=True):

@@ -194,8 +194,13 @@ class StoredRecords:
         self.recents.update(recents)
 
     def _adopt_box(self, bid: int, box: Box | None) -> None:
-        before = self._kept[BOX.number].pop(bid, None)
+        boxes = self._kept[BOX.number]
+        before = boxes.get(bid)
+        if before and box and (before.name, before.walk) == (box.name, box.walk):
+            boxes[bid] = box
+            return
         if before is not None:
+            del boxes[bid]
             named = self._named[before.name]
             named.remove(bid)
             if not named:

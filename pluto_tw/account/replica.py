@@ -9,25 +9,27 @@ are woken, and who awaits goes on. This file decides which events there are, and
 follow by themselves: claims after a wait, work in slices, folding.
 """
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from pluto_tw.account.bugs import attempt
 from pluto_tw.account.commits import Commits
+from pluto_tw.account.departed import Departed
 from pluto_tw.account.mailboxes import Mailboxes
 from pluto_tw.account.schema import HALTED, SERVED
 from pluto_tw.account.site import Ground, Site
 from pluto_tw.account.staging import Staged
+from pluto_tw.account.timers import Timers, quietly
 from pluto_tw.account.transfers import Way
 from pluto_tw.account.upload import Received
 from pluto_tw.account.waits import Waits
 from pluto_tw.account.work import Work
 from pluto_tw.crdt.commands import uids_of
-from pluto_tw.crdt.dots import Vector, is_below
+from pluto_tw.crdt.dots import is_below
 from pluto_tw.crdt.joining import LOADING
-from pluto_tw.crdt.members import State, may_leave_out
+from pluto_tw.crdt.members import State
 from pluto_tw.crdt.ops import Op
 from pluto_tw.crdt.records import FOLD, PEER, Records
 from pluto_tw.crdt.replica import Moment, Replica
@@ -103,15 +105,12 @@ class AccountReplica:
         self.halted = ""
         self.peers_woken = peers_woken
         self._tell_halted = halted
-        #: Removed members that stability does not wait for any more.
-        self._left_out: set[int] = set()
-        #: Of those that it waits for, (removed, other): what the other has stated since.
-        self._stated: dict[tuple[int, int], Vector] = {}
+        self._departed = Departed(site.members)
         #: Commands that were done here and made operations, since it is in memory.
         self.commands = 0
         self._closed = False
         self._waits = Waits(site.waiting)
-        self._timers: dict[str, Callable[[], None]] = {}
+        self._timers = Timers(site.waiting)
         self.mailboxes = Mailboxes(ground, site, lambda: self.commits)
         self.commits = Commits(ground, site, identity, name, self._tell, self._lost)
         #: Up to where peers were woken; what a commit in doubt turns out to have done is above it.
@@ -139,7 +138,7 @@ class AccountReplica:
             found, row = self.rules.unclaimed(stored, max(row, 0))
             self._wait_for_claims(found, at_least=AGAIN_SECONDS)
         self._look_again()
-        self._later("fold", self.site.pace.fold_seconds, self._fold)
+        self._timers.start("fold", self.site.pace.fold_seconds, self._fold)
 
     # Events.
 
@@ -231,13 +230,15 @@ class AccountReplica:
             ops = ()
         tx = self._guarded(lambda records: self.rules.receive(records, self.now(), ops, checkpoint))
         if checkpoint is not None:
-            self._note_stated(checkpoint)
+            if self._departed.waited_for:
+                self._departed.note(checkpoint)
+                self._leave_out()
             self._note_reached(checkpoint)
         if tx.taken or tx.ops:
             await self.commits.commit(tx)
         elif not tx.is_empty:
             self.commits.stage(tx)
-            self._later("fold", self.site.pace.fold_seconds, self._fold)
+            self._timers.start("fold", self.site.pace.fold_seconds, self._fold)
         return tx
 
     # Snapshots.
@@ -261,7 +262,7 @@ class AccountReplica:
         if found is None or not found.trailer:
             return
         if is_below(decode_trailer(found.trailer).vector, checkpoint.vector):
-            self.site.waiting.start(self._quietly(self.end_transfer(checkpoint.slot)))
+            self.site.waiting.start(quietly(self.end_transfer(checkpoint.slot)))
 
     async def hand_over(self, successor: int) -> None:
         """Makes the slot *successor* the sequencer."""
@@ -300,13 +301,13 @@ class AccountReplica:
         if self.halted:
             return
         self.halted = reason
-        self._cancel_timers()
+        self._timers.cancel_all()
         self._tell_halted(Halted(self.identity, reason, slot))
-        self.site.waiting.start(self._quietly(self._set_state(HALTED)))
+        self.site.waiting.start(quietly(self._set_state(HALTED)))
 
     async def resume(self) -> None:
         """The operator has acted: the account is served again. Raises `ShardFailed`."""
-        await self._quietly(self.commits.settled())
+        await quietly(self.commits.settled())
         await self._set_state(SERVED)
         self.halted = ""
         self.commits.read_again()
@@ -322,7 +323,7 @@ class AccountReplica:
     def follow_members(self) -> None:
         """Who counts for stability, and who takes over sequencing first, as of now."""
         members = self.site.members
-        self._left_out &= members.removed
+        self._departed.follow()
         self.rules.rank = members.rank
         self._leave_out()
         for slot in members.removed:
@@ -333,28 +334,11 @@ class AccountReplica:
                 records = self.commits.records
                 self.commits.stage(self.rules.forget_peer(records, self.now(), slot))
 
-    def _note_stated(self, checkpoint: Checkpoint) -> None:
-        """What a member has of those that were removed, once it knows that they are."""
-        members = self.site.members
-        counted = members.removed - self._left_out
-        for slot in counted:
-            if checkpoint.slot in members.acknowledged(slot):
-                self._stated[slot, checkpoint.slot] = checkpoint.vector
-        if counted:
-            self._leave_out()
-
     def _leave_out(self) -> None:
         """Stability goes on without those removed members that it need not wait for."""
-        members = self.site.members
-        own = self.commits.stored.scalars.vv
-        for slot in members.removed - self._left_out:
-            acknowledged = members.acknowledged(slot)
-            stated = {other: v for (gone, other), v in self._stated.items() if gone == slot}
-            if may_leave_out(slot, members.others, acknowledged, own, stated):
-                self._left_out.add(slot)
-                self._stated = {at: v for at, v in self._stated.items() if at[0] != slot}
-                self._later("fold", self.site.pace.fold_seconds, self._fold)
-        self.rules.members = members.others | (members.removed - self._left_out)
+        if self._departed.leave_out(self.commits.stored.scalars.vv):
+            self._timers.start("fold", self.site.pace.fold_seconds, self._fold)
+        self.rules.members = self.site.members.others | self._departed.waited_for
 
     def follow_pins(self) -> None:
         """What the snapshots that are sent keep from being folded, as of what is committed."""
@@ -391,17 +375,17 @@ class AccountReplica:
                         self._waits.exposed(placement.pid)
         self._wait_for_claims([pid for tx in transactions for pid in tx.waits])
         if any(tx.more for tx in transactions):
-            self._later("tick", 0, self._tick)
+            self._timers.start("tick", 0, self._tick)
         else:
             self._look_again()
         # What folding itself leaves is for later, see `_fold`.
         if staged.records.staged(PEER) or any(
             tx.staged(FOLD) for tx in transactions if tx.ops or tx.taken
         ):
-            self._later("fold", self.site.pace.fold_seconds, self._fold)
+            self._timers.start("fold", self.site.pace.fold_seconds, self._fold)
 
     def _lost(self, spoiled: bool) -> None:
-        self._cancel_timers()
+        self._timers.cancel_all()
         self._waits.give_up_all()
         if spoiled:
             self.mailboxes.end_all(_SPOILED_TEXT)
@@ -414,7 +398,7 @@ class AccountReplica:
     def _wait_for_claims(self, pids: Sequence[bytes], at_least: float = 0) -> None:
         """Messages made here get provisional claims, unless the sequencer's come in time."""
         if pids:
-            self._later(
+            self._timers.start(
                 f"claims {pids[0].hex()}",
                 max(self.site.uid_wait_seconds, at_least),
                 partial(self._wait_ended, tuple(pids)),
@@ -426,7 +410,7 @@ class AccountReplica:
 
     def _look_again(self) -> None:
         if self.rules.is_busy(self.commits.stored):
-            self._later("tick", TICK_SECONDS, self._tick)
+            self._timers.start("tick", TICK_SECONDS, self._tick)
 
     async def _tick(self) -> None:
         await self._event(lambda records: self.rules.tick(records, self.now()))
@@ -437,22 +421,22 @@ class AccountReplica:
         pinned, most = self.mailboxes.is_pinned, self.site.pace.fold_max
         tx = await self._at_rest(lambda records: self.rules.fold(records, self.now(), pinned, most))
         if tx is None:
-            self._later("fold", PAUSE_SECONDS, self._fold)
+            self._timers.start("fold", PAUSE_SECONDS, self._fold)
             return
         if tx.more and not tx.is_empty:
-            self._later("fold", 0, self._fold)
+            self._timers.start("fold", 0, self._fold)
             return
-        self._later("prune", self.site.pace.prune_seconds, self._prune)
+        self._timers.start("prune", self.site.pace.prune_seconds, self._prune)
         if any(tx.staged(FOLD).values()):
-            self._later("fold", PINNED_SECONDS, self._fold)
+            self._timers.start("fold", PINNED_SECONDS, self._fold)
 
     async def _prune(self) -> None:
         margin = int(self.site.pace.log_margin_seconds * 1000)
         tx = await self._at_rest(lambda records: self.rules.prune(records, self.now(), margin))
         if tx is None:
-            self._later("prune", PAUSE_SECONDS, self._prune)
+            self._timers.start("prune", PAUSE_SECONDS, self._prune)
         elif tx.more and not tx.is_empty:
-            self._later("prune", 0, self._prune)
+            self._timers.start("prune", 0, self._prune)
 
     async def _at_rest(self, compute: Callable[[Records], Transaction]) -> Transaction | None:
         """
@@ -481,55 +465,25 @@ class AccountReplica:
         await self.commits.commit(tx)
         return tx
 
-    def _later(
-        self, name: str, seconds: float, event: Callable[[], Coroutine[Any, Any, None]]
-    ) -> None:
-        """Starts *event* after so many *seconds*, or when the timer of that name fires anyway."""
-        if self._closed or (name in self._timers and seconds > 0):
-            return
-        self._cancel(name)
-
-        def start() -> None:
-            del self._timers[name]
-            self.site.waiting.start(self._quietly(event()))
-
-        self._timers[name] = self.site.waiting.later(seconds, start)
-
-    async def _quietly(self, event: Coroutine[Any, Any, None]) -> None:
-        try:
-            await event
-        except No:
-            # The shard does not take it now. It is taken up when the account is read again.
-            return
-
-    def _cancel(self, name: str) -> None:
-        cancel = self._timers.pop(name, None)
-        if cancel is not None:
-            cancel()
-
-    def _cancel_timers(self) -> None:
-        for name in list(self._timers):
-            self._cancel(name)
-
     # The end.
 
     @property
     def is_idle(self) -> bool:
         """Whether it can be closed with nothing lost: nobody has it open, nothing is to be done."""
-        names = self._timers.keys() - {"fold", "prune"}
+        names = self._timers.names - {"fold", "prune"}
         halting = bool(self.halted) and self.commits.stored.state != HALTED
         return not (self.mailboxes.in_use or names or halting) and self.commits.is_idle
 
     async def rest(self) -> None:
         """Nobody has it open: commits what was left for the next commit."""
-        await self._quietly(self.commits.settled())
+        await quietly(self.commits.settled())
 
     async def close(self) -> None:
         """Finishes what is staged; later events are refused."""
         if self._closed:
             return
         self._closed = True
-        self._cancel_timers()
+        self._timers.close()
         self._waits.give_up_all()
         if self.commits.is_readable:
             await self.commits.settled()

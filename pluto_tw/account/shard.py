@@ -88,6 +88,8 @@ class Shard:
         self._queue = Queue(waiting)
         self._draining = False
         self._closing = False
+        #: What was free when it was asked in the transaction that is going on.
+        self._free: int | None = None
         self._idle: list[Promise[None]] = []
         self._retry_seconds = RETRY_SECONDS_FIRST
         self._retry_at = 0.0
@@ -174,6 +176,7 @@ class Shard:
             while self._queue:
                 batch = self._queue.take()
                 in_flight = batch.queued
+                self._free = None
                 done = await self._transact(batch)
                 if done.trouble is None:
                     self._committed(batch, done)
@@ -188,6 +191,7 @@ class Shard:
             raise
         finally:
             self._draining = False
+            self._free = None
             for promise in self._idle:
                 promise.fire(None)
             self._idle.clear()
@@ -347,5 +351,14 @@ class Shard:
         await hop.call(check)
 
     def free_octets(self) -> int:
-        """How many octets the database may still grow, as far as can be known."""
-        return self._database.free_octets()
+        """
+        How many octets the database may still grow, as far as can be known.
+
+        As of the newest transaction while one follows the other; else as of now.
+        """
+        if self._free is not None:
+            return self._free
+        free = self._database.free_octets()
+        if self._draining:
+            self._free = free
+        return free

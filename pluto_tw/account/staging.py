@@ -8,8 +8,9 @@ what sessions are to be told; when it fails, it is dropped with all that lies ab
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
+
+from msgspec import Struct
 
 from pluto_tw.account.records import StoredRecords
 from pluto_tw.account.tally import Tally, count
@@ -21,8 +22,7 @@ from pluto_tw.crdt.transaction import Transaction
 from pluto_tw.mail.changes import Change
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class News:
+class News(Struct, frozen=True, eq=False):
     """One event: the mod-sequence, what to tell in each mailbox, what is shown there after it."""
 
     m: int

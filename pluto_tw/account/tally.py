@@ -111,7 +111,7 @@ class _Count:
         self._boxes: dict[int, _Box] = {}
         self._recents: dict[int, int] = {}
         #: Mostly nothing is outstanding, and nobody has to look.
-        self._has_pending = bool(tx.staged(PENDING) or tx.below.pending(0, 1) or tx.pending(0, 1))
+        self._has_pending = bool(tx.staged(PENDING) or tx.below.pending(0, 1))
 
     def count(self) -> Counted:
         tx, counted = self._tx, self._counted

@@ -4,14 +4,11 @@
 import argparse
 import os
 from pathlib import Path
-from typing import Final
 
 from pluto_tw.admin.authority import ROOT_DAYS
 from pluto_tw.admin.failures import CommandFailed
+from pluto_tw.admin.places import DEMO, demo_directory
 from pluto_tw.node.config import find
-
-#: Where `make run` keeps everything, unless DEMO_DIR says another place.
-DEMO: Final = "demo"
 
 
 def add_config(parser: argparse.ArgumentParser, *, several: bool) -> None:
@@ -51,12 +48,11 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 
 def cluster_files(arguments: argparse.Namespace) -> list[Path]:
     """The configurations of the nodes that are meant. Raises `CommandFailed`."""
-    place = os.environ.get("DEMO_DIR")
-    if not arguments.demo and (arguments.config or not place):
+    if not arguments.demo and (arguments.config or not os.environ.get("DEMO_DIR")):
         return config_files(arguments)
     if arguments.config:
         raise CommandFailed("--config and --demo exclude each other")
-    directory = Path(place or DEMO).absolute()
+    directory = demo_directory()
     found = sorted(directory.glob("*/config.toml"))
     if not found:
         raise CommandFailed(f"{directory}: there is no demo: `make run` makes it")

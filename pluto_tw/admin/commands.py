@@ -17,8 +17,10 @@ from pluto_tw.admin import (
     check_command,
     config_command,
     demo_command,
+    member_command,
     pki_command,
     public_command,
+    status_command,
     users_command,
 )
 from pluto_tw.admin.failures import CommandFailed
@@ -31,7 +33,9 @@ COMMANDS: Final[tuple[Callable[["Commands"], None], ...]] = (
     config_command.add_parser,
     pki_command.add_parser,
     users_command.add_parser,
+    status_command.add_parser,
     check_command.add_parser,
+    member_command.add_parser,
     public_command.add_parser,
     demo_command.add_parser,
 )

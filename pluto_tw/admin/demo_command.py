@@ -12,14 +12,13 @@ import os
 import signal
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from pluto_tw.admin import authority
 from pluto_tw.admin.configured import placed_by, root_by
 from pluto_tw.admin.failures import CommandFailed
 from pluto_tw.admin.pairs import Keeper
-from pluto_tw.admin.places import node_files, public_files
+from pluto_tw.admin.places import DEMO, demo_directory, node_files, public_files
 from pluto_tw.admin.public_command import HOSTS, care_for_public
 from pluto_tw.admin.root_pair import care_for_root
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from pluto_tw.admin.commands import Commands
     from pluto_tw.admin.demo.plan import Plan
 
-DIRECTORY: Final = "demo"
 PORT_BASE: Final = 10_000
 
 #: What ends a demo in order: Ctrl-C, a supervisor's word, a terminal that is closed.
@@ -52,7 +50,7 @@ def add_parser(commands: "Commands") -> None:
         help="run two regions on this machine, and pull plugs",
         description=(
             "Runs two regions with a distributor and a worker each, and one storage. DEMO_DIR "
-            f"(./{DIRECTORY}) has all files, DEMO_PORT_BASE ({PORT_BASE}) is added to all ports, "
+            f"(./{DEMO}) has all files, DEMO_PORT_BASE ({PORT_BASE}) is added to all ports, "
             "DEMO_RESTART=0 leaves nodes down that die."
         ),
     )
@@ -70,7 +68,7 @@ def add_parser(commands: "Commands") -> None:
 def _tell(name: str, arguments: argparse.Namespace, out: TextIO) -> int:
     from pluto_tw.admin.demo.control import tell
 
-    out.write(tell(_directory(), [name, *getattr(arguments, "words", [])]) + "\n")
+    out.write(tell(demo_directory(), [name, *getattr(arguments, "words", [])]) + "\n")
     return 0
 
 
@@ -82,16 +80,12 @@ def run(arguments: argparse.Namespace, out: TextIO) -> int:
     base = _number("DEMO_PORT_BASE", PORT_BASE)
     if not 0 <= base <= 65535 - OFFSET_MAX:
         raise CommandFailed(f"DEMO_PORT_BASE: expected 0 to {65535 - OFFSET_MAX}: {base}")
-    plan = Plan(_directory(), base)
+    plan = Plan(demo_directory(), base)
     with claim(plan.directory):
         check_ports(plan)
         _prepare(plan)
         _run(plan, os.environ.get("DEMO_RESTART") != "0", out)
     return 0
-
-
-def _directory() -> Path:
-    return Path(os.environ.get("DEMO_DIR") or DIRECTORY).absolute()
 
 
 def _number(name: str, default: int) -> int:

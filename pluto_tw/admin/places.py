@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where certificates and keys lie by default, under the names that the original used."""
+"""
+Where files lie by default: certificates and keys, under the names that the original used, and the
+demo.
+"""
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +13,9 @@ from pluto_tw.admin.pairs import Files
 
 #: Here.
 DIRECTORY: Final = Path("certs")
+
+#: Of `make run`, unless DEMO_DIR says another place.
+DEMO: Final = "demo"
 
 
 def node_files(node: Node, directory: Path) -> Files:
@@ -28,3 +35,8 @@ def public_files(directory: Path) -> Files:
     return Files(
         directory / "public-distributor-cert.pem", directory / "public-distributor-key.pem"
     )
+
+
+def demo_directory() -> Path:
+    """Where `make run` keeps everything."""
+    return Path(os.environ.get("DEMO_DIR") or DEMO).absolute()

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, TextIO
 
 from pluto_tw.admin.arguments import add_config, config_files
 from pluto_tw.admin.failures import CommandFailed
+from pluto_tw.admin.holding import held
 from pluto_tw.auth.adapters import AdapterUnknown, adapter
-from pluto_tw.auth.directory import Directory
+from pluto_tw.auth.directory import Directory, key_of
 from pluto_tw.auth.passwords import hash_password, read_password
 from pluto_tw.auth.refusals import SettingsRefused, UsersRefused
 from pluto_tw.node.config import load
@@ -43,7 +44,9 @@ def add_parser(commands: "Commands") -> None:
         ("list", _list, "lists users: ID, how the password is kept, name"),
         ("init-db", _init, "makes the database's table of users, or the index that it lacks"),
     ):
-        parser = below.add_parser(name, help=text, description=f"{text.capitalize()}. {RELOAD}")
+        parser = below.add_parser(
+            name, help=text, description=f"{text[0].upper()}{text[1:]}. {RELOAD}"
+        )
         add_config(parser, several=False)
         parser.add_argument(
             "--node",
@@ -60,6 +63,12 @@ def add_parser(commands: "Commands") -> None:
                 "--hashed",
                 action="store_true",
                 help="what is given is no password but an entry, such as {SHA512-CRYPT}...",
+            )
+        if name == "add":
+            parser.add_argument(
+                "--keep-mail",
+                action="store_true",
+                help="give the user the mail that an earlier user of this name has left",
             )
         if name in ("add", "passwd", "delete"):
             parser.add_argument("user", metavar="USER", help="the name that the user logs in with")
@@ -110,8 +119,29 @@ def _opened(found: Adapter, section: str) -> Directory:
 
 
 def _add(directory: Directory, arguments: argparse.Namespace, out: TextIO) -> None:
+    if not arguments.keep_mail:
+        _refuse_mail(directory, arguments, out)
     number = directory.add(arguments.user, _entry(arguments))
     out.write(f"user {arguments.user} has ID {number}\n")
+
+
+def _refuse_mail(directory: Directory, arguments: argparse.Namespace, out: TextIO) -> None:
+    """
+    Raises `CommandFailed` if the account of the new user holds mail, as far as anybody here knows.
+
+    An account is found by its key for ever, and its mail outlives its user.
+    """
+    key = key_of(arguments.user)
+    found = held(config_files(arguments), key)
+    if found.messages and not any(key_of(user.name) == key for user in directory.users()):
+        raise CommandFailed(
+            f"the account {key!r} holds {found.messages} messages of an earlier user: --keep-mail "
+            "gives them to the new one, or choose another name",
+            1,
+        )
+    if not found.is_known:
+        reasons = "; ".join(found.reasons) or "the configuration has none"
+        out.write(f"no replica could be asked for mail of an earlier user: {reasons}\n")
 
 
 def _passwd(directory: Directory, arguments: argparse.Namespace, out: TextIO) -> None:

@@ -97,6 +97,11 @@ class Router:
             if upper.start < lower.stop:
                 raise ValueError(f"the subnets {one.name} and {other.name} share users")
 
+    def targets(self) -> Sequence[Target]:
+        """All replicas, each once, in the order of the subnets."""
+        found = [target for subnet in self._subnets.values() for target in subnet.targets]
+        return list({target.name: target for target in found}.values())
+
     def route(self, user_id: int, key: AccountKey) -> Subnet | None:
         """The subnet of the user with this ID and *key*; None: the user belongs to nobody."""
         if not self._by_range:

@@ -9,7 +9,8 @@ given when the transaction is finished; ask for them with `uids_of`.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from pluto_tw.crdt.log import emit
 from pluto_tw.crdt.mailboxes import exposed_in, group
@@ -58,8 +59,7 @@ from pluto_tw.mail.names import (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(Struct, frozen=True):
     """A mailbox as clients see it: the key of its UIDs, UIDVALIDITY, its boxes, primary first."""
 
     key: int
@@ -67,8 +67,7 @@ class Mailbox:
     boxes: tuple[Box, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Copying:
+class Copying(Struct, frozen=True):
     """
     How COPY or MOVE went: pairs of source and new pid, in the order given; *key* and *v* of the
     target.
@@ -79,8 +78,7 @@ class Copying:
     pairs: tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Appending:
+class Appending(Struct, frozen=True):
     """Where messages went: pids in their order; *key* and *v* of the mailbox."""
 
     key: int
@@ -88,8 +86,7 @@ class Appending:
     pids: tuple[bytes, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Storing:
+class Storing(Struct, frozen=True):
     """How a STORE went; the three do not overlap."""
 
     changed: tuple[bytes, ...]
@@ -176,6 +173,7 @@ def store(
     FETCH, which is no interest in the message; setting `\Deleted` is none either. RFC 9051
     §6.4.6, RFC 7162 §3.1.3.
     """
+    wanted = {flag.lower(): flag for flag in flags}
     changes: dict[tuple[str, bool], list[bytes]] = {}
     changed: list[bytes] = []
     modified: list[bytes] = []
@@ -187,7 +185,7 @@ def store(
         elif unchanged_since is not None and _modseq(tx, placement) > unchanged_since:
             modified.append(pid)
         else:
-            writes = _writes(placement.entries, mode, flags)
+            writes = _writes(placement.entries, mode, wanted)
             for write in writes:
                 changes.setdefault(write, []).append(pid)
             if writes:
@@ -371,11 +369,12 @@ def _move(
     return tuple((source.pid, moved_pid(source.pid, bid)) for source in sources)
 
 
-def _writes(entries: Entries, mode: StoreMode, flags: frozenset[str]) -> list[tuple[str, bool]]:
-    """Which flags have to be written, and with what, for the flags to become as wanted."""
-    before = flags_of(entries)
-    present = {flag.lower(): flag for flag in before}
-    wanted = {flag.lower(): flag for flag in flags}
+def _writes(entries: Entries, mode: StoreMode, wanted: dict[str, str]) -> list[tuple[str, bool]]:
+    """
+    Which flags have to be written, and with what, for the flags to become as *wanted*, which has
+    each in its spelling by that in lower case.
+    """
+    present = {flag.lower(): flag for flag in flags_of(entries)}
     writes: list[tuple[str, bool]] = []
     if mode is not StoreMode.REMOVE:
         writes.extend((flag, True) for key, flag in wanted.items() if key not in present)

@@ -55,7 +55,8 @@ def group(records: Records, name: str) -> list[Box]:
         assert box is not None
         if is_alive(records, box, box.effective):
             boxes.append(box)
-    boxes.sort(key=lambda box: (box.bid == INBOX_BID, box.v, box.bid), reverse=True)
+    if len(boxes) > 1:
+        boxes.sort(key=lambda box: (box.bid == INBOX_BID, box.v, box.bid), reverse=True)
     return boxes
 
 

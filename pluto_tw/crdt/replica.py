@@ -13,8 +13,9 @@ durable.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from pluto_tw.crdt import clock, exposure, joining, resync, stability
 from pluto_tw.crdt.dots import (
@@ -62,8 +63,7 @@ ANSWER_SECONDS: Final = 0.4
 TAKE_OVER_SECONDS: Final = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(Struct, frozen=True):
     """
     When an event happens: the wall clock in POSIX milliseconds, a clock that never goes back in
     seconds, and the slots whose nodes were heard within three heartbeats.

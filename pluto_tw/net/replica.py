@@ -238,12 +238,12 @@ class ReplicaProtocol(Protocol):
     def _answer(
         self, answered: "Deferred[Answer]", status: re.Match[bytes], lines: list[bytes]
     ) -> None:
-        # Nothing is read on before there is somebody to have it.
-        self._transport.pauseProducing()
         if self._awaited is None:
-            # Whoever asked has given up.
+            # Whoever asked has given up; the connection is read for its end.
             return
         self._awaited = None
+        # Nothing is read on before there is somebody to have it.
+        self._transport.pauseProducing()
         code: bytes | None = status["code"]
         told = b"".join(line + b"\r\n" for line in lines)
         answered.callback(

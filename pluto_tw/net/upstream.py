@@ -10,7 +10,7 @@ A replica that could not be reached is left out for `DOWN_SECONDS`, then one log
 others go on without it: when it is back everybody is, and until then nobody else waits for it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, Final, Protocol
 
@@ -118,6 +118,14 @@ class Upstream:
             )
             raise No(UNAVAILABLE, "no server is known for this account")
         return Elsewhere(user.key, ReplicaLink(self, user, subnet))
+
+    def states(self) -> Mapping[str, bool]:
+        """
+        Of each replica, by its name, whether it was there when a login tried it last.
+
+        One that nobody has tried counts as there. Nothing is tried without a login.
+        """
+        return {target.name: target.name not in self._down for target in self.router.targets()}
 
     def in_order(self, targets: Sequence[Target]) -> Iterable[tuple[int, Target]]:
         """*targets* with their places; those that are down come last, since they may be back."""

@@ -156,7 +156,11 @@ class DistributorNode:
         return used
 
     async def _status(self, question: Mapping[str, Any]) -> Mapping[str, Any]:
-        return self._telling.status()
+        replicas = [
+            {"name": name, "state": "up" if is_there else "down"}
+            for name, is_there in self._upstream.states().items()
+        ]
+        return {**self._telling.status(), "replicas": replicas}
 
     def _client_tls(self, name: str) -> InternalContexts:
         assert self._internal is not None, "`Distributor.check` has seen to it"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Columns hold what a list of objects would, in a tenth of the memory."""
 
+import sqlite3
 import tracemalloc
 from collections.abc import Sequence
 
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from pluto_tw.account.columns import IDLE_MAX, Columns, Entry, email_id
+from pluto_tw.account.columns import IDLE_MAX, Columns, Entry, Shown, email_id
 from pluto_tw.crdt.pids import birth_pid, moved_pid
 from pluto_tw.mail.flags import flag_set
 from pluto_tw.mail.sets import NumberSet
@@ -123,3 +124,56 @@ class ColumnsTests(SynchronousTestCase):
             tracemalloc.stop()
         self.assertLess(octets / count, 200)
         self.assertLess(abs(columns.octets / count - 80), 1)
+
+
+class LoadingTests(SynchronousTestCase):
+    """What most mailboxes have no use for is asked for only where it is of use."""
+
+    def loaded(self, entries: Sequence[Entry]) -> Columns:
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        self.addCleanup(connection.close)
+        connection.execute(
+            "CREATE TABLE placement (box, id, uid, flags, keywords, msq, era, key_bid, key_gen)"
+        )
+        connection.execute("CREATE TABLE message (id, size, date, zone, body, pid, email)")
+        for e in entries:
+            connection.execute(
+                "INSERT INTO placement VALUES (1, ?, ?, ?, ?, ?, 0, NULL, NULL)",
+                (e.row, e.uid, e.bits, e.keywords, e.msq),
+            )
+            connection.execute(
+                "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    e.row,
+                    e.size,
+                    e.date,
+                    e.zone,
+                    e.body,
+                    e.pid,
+                    None if e.email == e.pid else e.email,
+                ),
+            )
+        columns = Columns()
+        columns.read(connection, [Shown(1, 0, 0, None, None)])
+        return columns
+
+    def test_every_fact_comes_back(self) -> None:
+        plain = [entry(uid, uid % 4, msq=uid) for uid in (1, 3, 5)]
+        for entries in (
+            plain,
+            [*plain, entry(7, keywords="$Forwarded")._replace(zone=120)],
+            [*plain, entry(8)],
+            [*plain, entry(9)._replace(email=birth_pid(33, 4))],
+            [],
+        ):
+            columns = self.loaded(entries)
+            asked = [e.uid for e in entries]
+            self.assertEqual(list(columns.uids()), asked)
+            self.assertEqual(columns.dates(asked), [(e.date, e.zone) for e in entries])
+            self.assertEqual(columns.pids(asked), [e.pid for e in entries])
+            self.assertEqual(columns.email_ids(asked), [email_id(e.email) for e in entries])
+            self.assertEqual(columns.msqs(asked), [(e.msq, 0) for e in entries])
+            self.assertEqual(
+                [len(flags) for flags in columns.flags(asked)],
+                [e.bits.bit_count() + bool(e.keywords) for e in entries],
+            )

@@ -2,7 +2,7 @@
 """Many runs: which fail, what happened in all of them, and the shortest plan that fails."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -10,7 +10,7 @@ from time import process_time
 
 from pluto_tw.crdt.rules import Rules
 from tests.simulation.plan import Plan, Step, make_plan
-from tests.simulation.world import Outcome, Run
+from tests.simulation.world import MakesRules, Outcome, Run
 
 #: CPU seconds that shrinking a plan may take.
 SHRINK_SECONDS_MAX = 60
@@ -19,13 +19,13 @@ SHRINK_SECONDS_MAX = 60
 HUNT_STEP = 20
 
 
-def run_seed(seed: int, mix: str, rules: Callable[[], Rules] = Rules) -> Outcome:
+def run_seed(seed: int, mix: str, rules: MakesRules = Rules) -> Outcome:
     """One run."""
     return Run(make_plan(seed, mix), rules).result()
 
 
 def run_seeds(
-    seeds: Iterable[int], mix: str, rules: Callable[[], Rules] = Rules, jobs: int = 1
+    seeds: Iterable[int], mix: str, rules: MakesRules = Rules, jobs: int = 1
 ) -> Iterator[Outcome]:
     """Runs in the order of *seeds*, in as many processes as *jobs*; *rules* must be importable."""
     if jobs == 1:
@@ -43,7 +43,7 @@ def run_seeds(
             yield flying.popleft().result()
 
 
-def _run(seed: int, mix: str, rules: Callable[[], Rules]) -> Outcome:
+def _run(seed: int, mix: str, rules: MakesRules) -> Outcome:
     outcome = run_seed(seed, mix, rules)
     if outcome.violation is None:
         outcome.history.clear()
@@ -55,7 +55,7 @@ def _run(seed: int, mix: str, rules: Callable[[], Rules]) -> Outcome:
 
 
 def hunt(
-    rules: Callable[[], Rules], mixes: Sequence[str], most: int, jobs: int = 1
+    rules: MakesRules, mixes: Sequence[str], most: int, jobs: int = 1
 ) -> tuple[int, Outcome] | None:
     """
     The first run that shows that *rules* are broken, and how many runs it took; None if *most*
@@ -72,7 +72,7 @@ def hunt(
     return None
 
 
-def shrink(outcome: Outcome, rules: Callable[[], Rules] = Rules) -> Outcome:
+def shrink(outcome: Outcome, rules: MakesRules = Rules) -> Outcome:
     """
     A run with as few steps as possible that breaks the same invariant.
 

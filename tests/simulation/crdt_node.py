@@ -8,7 +8,7 @@ way is durable or not, by chance.
 """
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
@@ -50,7 +50,12 @@ class CrdtNode:
     """One replica; `Node` in `node.py`."""
 
     def __init__(
-        self, slot: int, settings: Settings, timeline: Timeline, world: World, rules: Rules
+        self,
+        slot: int,
+        settings: Settings,
+        timeline: Timeline,
+        world: World,
+        rules: Callable[[Mapping[int, bytes]], Rules],
     ) -> None:
         self.slot = slot
         self.settings = settings
@@ -60,7 +65,7 @@ class CrdtNode:
         self.records = MemoryRecords(settings.first_slot)
         self.kept = Kept(set(world.members))
         self.chance = Random(f"node {settings.seed} {slot}")
-        self._rules = rules
+        self._rules = rules({})
         self._rules.stripe = settings.stripe
         self._rules.uid_restart = settings.uid_restart
         self._skew_ms = self.chance.randint(-settings.skew_ms, settings.skew_ms)
@@ -121,6 +126,9 @@ class CrdtNode:
     def wear_out(self, share: float) -> None:
         """What a disk does is the account's to bear."""
 
+    def damage(self) -> None:
+        """There are no bodies."""
+
     def serve(self) -> Served | None:
         empty = self.kept.source is not None and self.account.gate is None
         if not self._up or self.kept.rolled_back or empty:
@@ -135,7 +143,8 @@ class CrdtNode:
     def back_up(self) -> None:
         self._copy = self.records.copy()
 
-    def put_back(self, known: int) -> bool:
+    def put_back(self, others: Sequence[Vector]) -> bool:
+        known = max((seq_of(other, self.slot) for other in others), default=0)
         account = None if self._copy is None else self._copy.get(ACCOUNT, 0)
         if self._copy is None or account is None or seq_of(account.vv, self.slot) >= known:
             return False
@@ -369,6 +378,12 @@ class CrdtNode:
     def knows_member(self, slot: int) -> bool:
         return slot in self.kept.added
 
+    def has_removed(self, slot: int) -> bool:
+        return slot in self.kept.removed
+
+    def leave(self) -> None:
+        """Members that go as they wish are the account's."""
+
     # For the checks.
 
     def destroy(self) -> None:
@@ -387,6 +402,12 @@ class CrdtNode:
         if self._shown is None:
             self._shown = shown_of(self.records)
         return self._shown
+
+    def bodiless(self) -> set[bytes]:
+        return set()
+
+    def agreed(self) -> object:
+        return frozenset(self.kept.added), frozenset(self.kept.removed)
 
     def figures(self) -> dict[str, int]:
         return dict(self.counts)

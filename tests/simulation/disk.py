@@ -7,7 +7,16 @@ from random import Random
 from typing import Any
 
 from pluto_tw.account.database import STATEMENTS_KEPT, MemoryDatabase
+from pluto_tw.account.schema import CHUNK_BITS, WHOLE
 from pluto_tw.account.soundness import StoreRefused
+
+#: Whole bodies, by the number of their first chunk.
+_BODIES = f"""
+    SELECT chunk.id, hash FROM body JOIN chunk ON chunk.id = body.content << {CHUNK_BITS}
+    WHERE state = {WHOLE} AND size > 0 ORDER BY chunk.id
+"""
+
+_DAMAGE = "UPDATE chunk SET data = CAST('?' || substr(data, 2) AS BLOB) WHERE id = ?"
 
 
 class Disk(MemoryDatabase):
@@ -23,6 +32,9 @@ class Disk(MemoryDatabase):
         self.failing = 0.0
         self._chance = chance
         self._figures = figures
+        self._connect()
+
+    def _connect(self) -> None:
         self.connection.close()
         self.connection = sqlite3.connect(
             ":memory:",
@@ -33,6 +45,24 @@ class Disk(MemoryDatabase):
         )
         assert isinstance(self.connection, _Connection)
         self.connection.disk = self
+
+    def copy(self) -> bytes:
+        """All that is committed."""
+        return self.connection.serialize()
+
+    def put_back(self, octets: bytes) -> None:
+        """It is again what a `copy` was; nobody has it open."""
+        self._connect()
+        self.connection.deserialize(octets)
+
+    def damage(self) -> list[bytes]:
+        """Changes some octets of one body that is referred to; the hashes of those changed."""
+        rows = self.connection.execute(_BODIES).fetchall()
+        if not rows:
+            return []
+        number, hash = self._chance.choice(rows)
+        self.connection.execute(_DAMAGE, (number,))
+        return [hash]
 
     def open(self) -> sqlite3.Connection:
         """As `Database.open`."""

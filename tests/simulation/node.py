@@ -125,10 +125,10 @@ class Node(Protocol):
     def back_up(self) -> None:
         """Keeps a copy of the database."""
 
-    def put_back(self, known: int) -> bool:
+    def put_back(self, others: Sequence[Vector]) -> bool:
         """
-        Restarts on the copy. False, and nothing is done, if the copy has all *known* operations
-        of this node: nobody could tell then.
+        Restarts on the copy. False, and nothing is done, if none of the *others*, by their vectors,
+        knows more of this node's operations: nobody could tell then.
         """
 
     def load_from(self, source: int) -> None:
@@ -142,6 +142,12 @@ class Node(Protocol):
 
     def knows_member(self, slot: int) -> bool: ...
 
+    def has_removed(self, slot: int) -> bool:
+        """Whether it knows that the node *slot* is no member."""
+
+    def leave(self) -> None:
+        """It is to serve nobody, and to go when all have what it has: `World.left`."""
+
     def hand_over(self, slot: int) -> None:
         """If this node gives the UIDs, it asks *slot* to do so from now on."""
 
@@ -151,6 +157,9 @@ class Node(Protocol):
     def wear_out(self, share: float) -> None:
         """From now on this share of its commits fails, in part after they were done."""
 
+    def damage(self) -> None:
+        """Octets of a body change on its disk."""
+
     # For the checks.
 
     def vector(self) -> Vector: ...
@@ -159,6 +168,12 @@ class Node(Protocol):
 
     def shown(self) -> dict[int, Shown]:
         """All mailboxes, by the key of their primary box."""
+
+    def bodiless(self) -> set[bytes]:
+        """Hashes of visible messages whose octets it does not have."""
+
+    def agreed(self) -> object:
+        """What else all nodes must have alike in the end."""
 
     def figures(self) -> dict[str, int]:
         """What happened here, counted by word."""
@@ -176,5 +191,9 @@ class World:
     note: Callable[[str], None]
     #: A node has found that its database is older than what it shipped, and has stopped.
     dethroned: Callable[[int], None]
+    #: A node is a member no more, as it wished or not, and has heard of it.
+    left: Callable[[int], None]
     #: The slots of all members, as a new node is told.
     members: list[int] = field(default_factory=list)
+    #: Hashes of bodies that were damaged somewhere.
+    damaged: set[bytes] = field(default_factory=set)

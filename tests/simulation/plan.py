@@ -91,6 +91,31 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True)
+class Exile:
+    """A node is cut off, and removed by force at *until*, while it still serves."""
+
+    at: int
+    until: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """A node is taken out as planned: it stops serving, and goes when all have what it has."""
+
+    at: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Octets of a body change on the disk of a node."""
+
+    at: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
 class Join:
     """A node is added in *slot*, and loads a snapshot."""
 
@@ -98,7 +123,9 @@ class Join:
     slot: int
 
 
-Step = Act | Cut | Crash | Slow | BadDisk | HandOver | Loss | Rollback | Join
+Step = (
+    Act | Cut | Crash | Slow | BadDisk | HandOver | Loss | Rollback | Exile | Leave | Damage | Join
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +169,15 @@ class Settings:
     rollbacks: int = 0
     joins: int = 0
     bad_disks: int = 0
+    exiles: int = 0
+    leaves: int = 0
+    damages: int = 0
+    #: The share of batches that go without the bodies that they name.
+    bare: float = 0.0
+    #: Octets of a piece of a snapshot, about.
+    piece_octets: int = 300
+    #: What is settled goes on for so long, so that what is folded late is folded.
+    rest_ms: int = 4_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +333,48 @@ def _account(seed: int, chance: Random) -> Settings:
     )
 
 
+def _account_snapshots(seed: int, chance: Random) -> Settings:
+    return replace(
+        _account(seed, chance),
+        mix="account-snapshots",
+        acts=chance.choice((60, 120, 200)),
+        cuts=chance.randint(0, 3),
+        crashes=chance.randint(1, 5),
+        snapshots=0.5,
+        fold_slice=chance.choice((1, 2, 5, 1000)),
+        joins=chance.randint(1, 2),
+        bad_disks=chance.randint(0, 1),
+        bare=chance.choice((0.0, 0.3)),
+        piece_octets=chance.choice((1, 300, 2000)),
+    )
+
+
+def _account_members(seed: int, chance: Random) -> Settings:
+    goes = chance.choice(("losses", "exiles", "leaves", "rollbacks", "rollbacks", "all"))
+
+    def count(what: str) -> int:
+        return int(goes in (what, "all"))
+
+    return replace(
+        _account(seed, chance),
+        mix="account-members",
+        replicas=5 if goes == "all" else chance.choice((3, 4)),
+        crashes=chance.randint(0, 3),
+        stripe=chance.choice((64, 32, 1)),
+        snapshots=0.2,
+        fold_slice=chance.choice((2, 1000)),
+        joins=chance.randint(0, 1),
+        bad_disks=chance.randint(0, 1),
+        bare=chance.choice((0.0, 0.3)),
+        damages=chance.choice((0, 0, 3)),
+        rest_ms=24_000,
+        losses=count("losses"),
+        exiles=count("exiles"),
+        leaves=count("leaves"),
+        rollbacks=count("rollbacks"),
+    )
+
+
 def _restart(seed: int, chance: Random) -> Settings:
     return replace(
         _default(seed, chance),
@@ -334,6 +412,8 @@ MIXES: dict[str, Callable[[int, Random], Settings]] = {
     "tail": _tail,
     "restart": _restart,
     "account": _account,
+    "account-snapshots": _account_snapshots,
+    "account-members": _account_members,
 }
 
 
@@ -370,9 +450,11 @@ def make_plan(seed: int, mix: str = "default") -> Plan:
     for _ in range(settings.cuts):
         at, until = _span(chance, 1000, 18_000)
         steps.append(Cut(at, until, _links(chance, list(slots))))
+    # A newcomer may die while it loads.
+    mortal = range(slots.start, slots.stop + (settings.joins if settings.account else 0))
     for _ in range(settings.crashes):
         at, until = _span(chance, 50, 6_000)
-        steps.append(Crash(at, until, chance.choice(slots)))
+        steps.append(Crash(at, until, chance.choice(mortal)))
     for _ in range(settings.slows):
         at, until = _span(chance, 1000, 10_000)
         steps.append(Slow(at, until, chance.choice(slots), chance.choice((50, 300, 1200))))
@@ -388,6 +470,13 @@ def make_plan(seed: int, mix: str = "default") -> Plan:
         steps.append(
             Join(chance.randrange(2_000, BUSY_MS), settings.first_slot + settings.replicas + number)
         )
+    for _ in range(settings.exiles):
+        at, until = _span(chance, 2_000, 12_000)
+        steps.append(Exile(at, until, chance.choice(slots)))
+    for _ in range(settings.leaves):
+        steps.append(Leave(chance.randrange(2_000, BUSY_MS), chance.choice(slots)))
+    for _ in range(settings.damages):
+        steps.append(Damage(chance.randrange(5_000, BUSY_MS), chance.choice(slots)))
     for _ in range(settings.bad_disks):
         at, until = _span(chance, 500, 8_000)
         steps.append(BadDisk(at, until, chance.choice(slots), chance.choice((0.1, 0.5, 1.0))))

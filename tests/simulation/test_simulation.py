@@ -70,19 +70,29 @@ class SimulationTests(SynchronousTestCase):
         self.run_mix("restart", 15)
 
     def test_real_account_on_sqlite(self) -> None:
-        total = self.run_mix("account", 45)
+        total = self.run_mix("account", 30)
         self.assertGreater(total["crash"], 0)
         self.assertGreater(total["resyncs foreign"], 0)
         self.assertGreater(total["commits in doubt"], 0)
         self.assertGreater(total["commits on a full disk"], 0)
 
+    def test_real_account_copied_by_snapshots(self) -> None:
+        total = self.run_mix("account-snapshots", 14)
+        for word in ("snapshots loaded", "pieces loaded", "joined", "bodies asked for"):
+            self.assertGreater(total[word], 0, word)
+
+    def test_real_members_come_and_go(self) -> None:
+        total = self.run_mix("account-members", 16)
+        for word in ("left", "lose", "exile", "rollbacks noticed", "joined", "bodies lost"):
+            self.assertGreater(total[word], 0, word)
+
     def test_full_disk_where_nobody_waits_for_uids(self) -> None:
         """What is left to be claimed was tried again without a pause, in no time."""
-        self.assertIsNone(run_seed(30117, "account").violation)
+        self.assertIsNone(run_seed(10, "account").violation)
 
     def test_commit_in_doubt_that_was_done(self) -> None:
         """Peers were not woken when it turned out."""
-        self.assertIsNone(run_seed(30053, "account").violation)
+        self.assertIsNone(run_seed(61, "account").violation)
 
     def test_churn_after_a_cut(self) -> None:
         self.run_mix("tail", 12)
@@ -91,8 +101,8 @@ class SimulationTests(SynchronousTestCase):
 class MutantTests(SynchronousTestCase):
     """A checker that has not caught a bug is not trusted."""
 
-    def assert_found(self, name: str, seeds: int) -> None:
-        self.assertIsNotNone(hunt(MUTANTS[name], ["default"], seeds), name)
+    def assert_found(self, name: str, seeds: int, mix: str = "default") -> None:
+        self.assertIsNotNone(hunt(MUTANTS[name], [mix], seeds), name)
 
     def test_contiguous_uids_are_found(self) -> None:
         self.assert_found("K1", 3)
@@ -111,6 +121,15 @@ class MutantTests(SynchronousTestCase):
 
     def test_trusted_sessions_are_found(self) -> None:
         self.assert_found("S4", 5)
+
+    def test_contiguous_uids_of_the_real_account_are_found(self) -> None:
+        self.assert_found("K1", 3, "account-snapshots")
+
+    def test_trusted_sessions_of_the_real_account_are_found(self) -> None:
+        self.assert_found("S4", 5, "account-snapshots")
+
+    def test_time_as_uidvalidity_of_the_real_account_is_found(self) -> None:
+        self.assert_found("K8", 3, "account-members")
 
 
 class CampaignTests(SynchronousTestCase):

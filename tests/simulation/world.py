@@ -2,13 +2,12 @@
 """One run: nodes, links and clients put together, a plan carried out, the end judged."""
 
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from time import process_time
 from typing import Any, assert_never
 
-from pluto_tw.crdt.dots import seq_of
 from pluto_tw.crdt.ops import Add, Op
 from pluto_tw.crdt.rules import Rules
 from pluto_tw.crdt.transaction import Missing
@@ -24,14 +23,20 @@ from tests.simulation.plan import (
     BadDisk,
     Crash,
     Cut,
+    Damage,
+    Exile,
     HandOver,
     Join,
+    Leave,
     Loss,
     Plan,
     Rollback,
     Slow,
     Step,
 )
+
+#: Makes the rules of a node, whose replica ids by slot it is given.
+MakesRules = Callable[[Mapping[int, bytes]], Rules]
 
 #: When all links work and nobody writes, replicas agree within this time: two takeovers (12 s of
 #: patience for the seventh rank), three seconds of deferral, some exchanges. Longer is a livelock.
@@ -61,7 +66,7 @@ class Outcome:
 class Run:
     """A plan on its way; used once."""
 
-    def __init__(self, plan: Plan, rules: Callable[[], Rules] = Rules) -> None:
+    def __init__(self, plan: Plan, rules: MakesRules = Rules) -> None:
         self._plan = plan
         settings = plan.settings
         self._timeline = Timeline()
@@ -76,12 +81,19 @@ class Run:
         slots = range(settings.first_slot, settings.first_slot + settings.replicas)
         self._rules = rules
         self._world = World(
-            self._network.send, self._committed, self._note, self._dethroned, list(slots)
+            self._network.send,
+            self._committed,
+            self._note,
+            self._dethroned,
+            self._left,
+            list(slots),
         )
         #: Those that are not lost for ever.
         self._nodes: dict[int, Node] = {}
+        self._lost: list[Node] = []
         self._joining: set[int] = set()
         self._leaving: set[int] = set()
+        self._exiled: set[int] = set()
         for slot in slots:
             self._nodes[slot] = self._node(slot)
         self._clients = [
@@ -92,7 +104,7 @@ class Run:
     def _node(self, slot: int) -> Node:
         settings = self._plan.settings
         kind = AccountNode if settings.account else CrdtNode
-        return kind(slot, settings, self._timeline, self._world, self._rules())
+        return kind(slot, settings, self._timeline, self._world, self._rules)
 
     def result(self) -> Outcome:
         """Carries the plan out."""
@@ -108,7 +120,7 @@ class Run:
         except Exception as error:  # noqa: BLE001  # whatever a node raises is what a run may find
             violation = Violation("exception", f"{type(error).__name__}: {error}")
             violation.__cause__ = error
-        for node in self._nodes.values():
+        for node in (*self._nodes.values(), *self._lost):
             node.destroy()
         if violation is not None:
             self._note(f"VIOLATION {violation}")
@@ -138,8 +150,9 @@ class Run:
         while not self._is_settled() and self._timeline.now < deadline:
             self._timeline.run(self._timeline.now + LOOK_MS)
         # Once more, so that what is folded late is folded.
-        self._timeline.run(self._timeline.now + 2 * LOOK_MS)
+        self._timeline.run(self._timeline.now + self._plan.settings.rest_ms)
         self._watch.end(list(self._nodes.values()))
+        self._judge_rest()
         if self._plan.settings.habits == "mail":
             self._judge_churn()
 
@@ -150,6 +163,16 @@ class Run:
         return len({node.vector() for node in nodes}) == 1 and not any(
             mailbox.outstanding for node in nodes for mailbox in node.shown().values()
         )
+
+    def _judge_rest(self) -> None:
+        """All know the same members, and have all bodies but those that were damaged somewhere."""
+        agreed = {node.slot: node.agreed() for node in self._nodes.values()}
+        if len(set(agreed.values())) != 1:
+            raise Violation("members", f"they are not the same everywhere: {agreed}")
+        for node in self._nodes.values():
+            lacking = node.bodiless() - self._world.damaged
+            if lacking:
+                raise Violation("I3", f"node {node.slot} has no body of {sorted(lacking)}")
 
     def _judge_churn(self) -> None:
         """I9: after a cut in two, messages are renumbered a few times, not on and on."""
@@ -200,6 +223,18 @@ class Run:
         elif isinstance(step, Loss):
             at(step.at, lambda: self._fault(f"lose {step.slot}", lambda: self._lose(step.slot)))
             at(step.until, lambda: self._remove(step.slot))
+        elif isinstance(step, Exile):
+            links = [(a, b) for b in range(32) for a in (step.slot,)]
+            links += [(b, a) for a, b in links]
+            at(
+                step.at,
+                lambda: self._fault(f"exile {step.slot}", lambda: self._exile(step.slot, links)),
+            )
+            at(step.until, lambda: self._expel(step.slot))
+        elif isinstance(step, Leave):
+            at(step.at, lambda: self._leave(step.slot))
+        elif isinstance(step, Damage):
+            at(step.at, lambda: self._damage(step.slot))
         elif isinstance(step, Rollback):
             node = self._nodes[step.slot]
             at(step.at, node.back_up)
@@ -237,37 +272,76 @@ class Run:
 
     def _speaker(self) -> Node | None:
         """Whom an administrator would ask."""
-        return next(
-            (node for _, node in sorted(self._nodes.items()) if node.serve() is not None), None
-        )
+        return next(iter(self._speakers()), None)
+
+    def _speakers(self) -> list[Node]:
+        """Those that serve, and are not on their way out."""
+        gone = self._leaving | self._exiled
+        found = [node for slot, node in sorted(self._nodes.items()) if slot not in gone]
+        return [node for node in found if node.serve() is not None]
 
     def _lose(self, slot: int) -> None:
         if len(self._nodes) > 1:
-            self._crash(slot)
-            lost = self._nodes.pop(slot, None)
-            if lost is not None:
-                self._figures.update(lost.figures())
             self._leaving.add(slot)
+            self._drop(slot)
+
+    def _drop(self, slot: int) -> None:
+        """A node is gone for ever."""
+        self._crash(slot)
+        lost = self._nodes.pop(slot, None)
+        if lost is not None:
+            self._figures.update(lost.figures())
+            self._lost.append(lost)
 
     def _remove(self, slot: int) -> None:
-        speaker = self._speaker()
+        """Somebody removes *slot* by force, and again until it is done."""
         if slot not in self._leaving:
             return
-        if speaker is None:
-            self._timeline.after(LOOK_MS, lambda: self._remove(slot))
+        speakers = self._speakers()
+        if speakers and all(speaker.has_removed(slot) for speaker in speakers):
+            self._leaving.discard(slot)
             return
-        self._note(f"node {speaker.slot}: removes slot {slot}")
-        speaker.remove_member(slot)
-        self._leaving.discard(slot)
+        if speakers and not speakers[0].has_removed(slot):
+            speaker = speakers[0]
+            self._note(f"node {speaker.slot}: removes node {slot}")
+            speaker.remove_member(slot)
+        self._timeline.after(LOOK_MS, lambda: self._remove(slot))
+
+    def _exile(self, slot: int, links: list[tuple[int, int]]) -> None:
+        self._exiled.add(slot)
+        self._network.cut(links)
+
+    def _expel(self, slot: int) -> None:
+        """Who is cut off is removed by force, and goes on serving until its operator hears."""
+        if slot in self._nodes and len(self._nodes) > 1:
+            self._leaving.add(slot)
+            self._remove(slot)
+            self._timeline.after(2 * LOOK_MS, lambda: self._drop(slot))
+
+    def _leave(self, slot: int) -> None:
+        node = self._nodes.get(slot)
+        if node is None or node.serve() is None or len(self._nodes) < 2:
+            return
+        self._fault(f"leave {slot}", node.leave)
+        self._leaving.add(slot)
+        for client in self._clients:
+            client.disconnect(slot)
+
+    def _left(self, slot: int) -> None:
+        if slot in self._nodes:
+            self._note(f"node {slot}: has left")
+            self._leaving.discard(slot)
+            self._drop(slot)
+
+    def _damage(self, slot: int) -> None:
+        if slot in self._nodes:
+            self._fault(f"damage {slot}", self._nodes[slot].damage)
 
     def _put_back(self, slot: int) -> None:
         node = self._nodes.get(slot)
         if node is None:
             return
-        known = [
-            seq_of(other.vector(), slot) for other in self._nodes.values() if other is not node
-        ]
-        if node.put_back(max(known, default=0)):
+        if node.put_back([other.vector() for other in self._nodes.values() if other is not node]):
             self._note(f"roll back {slot}")
             self._figures["roll back"] += 1
             for client in self._clients:
@@ -276,13 +350,22 @@ class Run:
     def _dethroned(self, slot: int) -> None:
         self._note(f"node {slot}: has an old database")
         self._lose(slot)
-        new = max((*self._world.members, *self._joining)) + 1
+        settings = self._plan.settings
+        # Those above have been promised to steps of the plan.
+        planned = settings.first_slot + settings.replicas + settings.joins - 1
+        new = max((*self._world.members, *self._joining, planned)) + 1
         self._joining.add(new)
         self._timeline.after(LOOK_MS, lambda: self._remove(slot))
         self._timeline.after(2 * LOOK_MS, lambda: self._join(new))
 
     def _join(self, slot: int) -> None:
         """A member is added; it begins to load when all others know of it."""
+        if self._plan.settings.account:
+            # It asks to be added itself.
+            self._joining.discard(slot)
+            self._world.members.append(slot)
+            self._nodes[slot] = self._node(slot)
+            return
         self._joining.add(slot)
         speaker = self._speaker()
         if speaker is not None:
