@@ -99,8 +99,8 @@ $(INSTALLED): setup.cfg pyproject.toml
 	    || { echo "Python's venv module is needed: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test,docs,bench,postgres]'
-	@# As pip does for all other packages. The demo starts six processes, each a third sooner so
-	@# where PYTHONDONTWRITEBYTECODE is set.
+	@# As pip does for all other packages. Where PYTHONDONTWRITEBYTECODE is set, each process of the
+	@# demo and of the tests would compile all of ours again, which is half of its start.
 	@$(BIN)/python -m compileall -q pluto_tw
 	@touch $@
 

@@ -236,16 +236,17 @@ class TransportWire:
         if self.is_closed:
             return
         self._part()
-        handshaking = self._state is _State.HANDSHAKE
+        before = self._state
         self._state = _State.CLOSED
         self._since = self._waiting.seconds()
         # From here on what comes is dropped, and read for its end only.
         self._pace()
-        if handshaking:
+        if before is _State.HANDSHAKE:
             self._transport.abortConnection()
         else:
-            # A transport with a producer waits for what that may still have to say.
-            self._transport.unregisterProducer()
+            if before is _State.OPEN:
+                # A transport with a producer waits for what that may still have to say.
+                self._transport.unregisterProducer()
             self._end()
         self._changed()
         self._fail_drain()

@@ -32,6 +32,7 @@ from pluto_tw.node.identity import IdentityRefused
 from pluto_tw.node.keys import LOG_LEVELS
 from pluto_tw.node.listening import Listening
 from pluto_tw.node.log import JsonLines
+from pluto_tw.node.misplaced import UsersMisplaced
 from pluto_tw.node.notify import Watchdog, notify, reloading, watchdog_seconds
 from pluto_tw.node.preparation import (
     Prepared,
@@ -219,7 +220,7 @@ class ProcessService(Service):
 
     def _failed(self, failure: Failure) -> None:
         """The start has failed: the process ends, and its supervisor sees that it failed."""
-        if failure.check(StoreRefused, IdentityRefused, CannotListenError, OSError):
+        if failure.check(StoreRefused, IdentityRefused, UsersMisplaced, CannotListenError, OSError):
             log.critical("{reason}", event="start-refused", reason=str(failure.value))
         else:
             log.failure("the start failed: this is a bug", failure, event="start-failed")

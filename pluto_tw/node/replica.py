@@ -44,6 +44,7 @@ from pluto_tw.node.listening import OpenPort
 from pluto_tw.node.logins import Logins
 from pluto_tw.node.membership import Membership
 from pluto_tw.node.metrics import family
+from pluto_tw.node.misplaced import check_placed
 from pluto_tw.node.preparation import PreparedNode, PreparedReplica
 from pluto_tw.node.replicating import Replicating
 from pluto_tw.node.settings import Public, Worker
@@ -98,6 +99,7 @@ class ReplicaNode:
         # All at once: one that waits for its peers does not keep the others waiting.
         starting = [Deferred.fromCoroutine(one.start()) for one in self._memberships.values()]
         await _all(starting)
+        self._check_placed()
         self._listen()
         settings = self._prepared.settings
         answers = ReplicaAnswers(
@@ -176,6 +178,14 @@ class ReplicaNode:
         return used
 
     # The subnets.
+
+    def _check_placed(self) -> None:
+        """Raises `UsersMisplaced`. Who joins has what others have, who have started so."""
+        spread = self._prepared.spread
+        if self._logins is not None or len(spread) < 2:
+            return
+        for name, stored in self._stores.items():
+            check_placed(stored.store, name, spread)
 
     def _changed(self) -> None:
         """A subnet has opened its store, serves, or serves no more."""

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.net.imap import (
     IDLE_SECONDS_MAX,
+    LOGIN_OCTETS_MAX,
     LOGIN_SECONDS_MAX,
 )
 from pluto_tw.net.journal import Ending
@@ -172,6 +173,23 @@ class FloodTests(SynchronousTestCase):
             sent += len(chunk)
         peer.send(b"\r\n")
         self.assertIn(b"a OK [APPENDUID ", peer.received())
+
+    def test_too_much_before_a_login_is_the_end(self) -> None:
+        """However it is cut, and whatever it says; afterwards there is no such bound."""
+        peer = self.listener.connect()
+        peer.received()
+        chunk = b"a NOOP\r\n" * 1000
+        for _ in range(LOGIN_OCTETS_MAX // len(chunk)):
+            peer.send(chunk)
+            self.assertNotIn(b"BYE", peer.received())
+        peer.send(chunk)
+        self.assertIn(b"* BYE [CLIENTBUG] too much before a login\r\n", peer.received())
+        peer.lose()
+        self.assertEqual(self.listener.journal.counts.endings, {Ending.TOO_MUCH: 1})
+        peer = self.listener.logged_in()
+        for _ in range(LOGIN_OCTETS_MAX // len(chunk) + 1):
+            peer.send(chunk)
+            self.assertNotIn(b"BYE", peer.received())
 
     def test_long_line_that_is_not_complete_is_read_on(self) -> None:
         """Longer than the bound for what waits, but nothing waits: more must come."""

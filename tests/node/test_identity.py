@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Who a replica is, and the file that keeps it."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.node.identity import (
+    Former,
     Identity,
     IdentityRefused,
     Member,
@@ -81,6 +83,27 @@ class JoiningTests(SynchronousTestCase):
         self.assertEqual(dict(admitted.members)["new"], Member(3, "ab" * 16))
         self.assertFalse(admitted.joined)
         self.assertTrue(admitted.having_joined().joined)
+
+    def test_who_was_removed_before_is_kept_apart(self) -> None:
+        """A node that came back has its Name again: both are needed, by slot."""
+        asking = joining("new", "s", 4, lambda n: b"\xab" * n)
+        former = Former(1, "old", "02" * 16, 2)
+        admitted = asking.admitted(3, {"old": Member(2, "01" * 16)}, [former])
+        self.assertEqual(decode(encode(admitted)), admitted)
+        self.assertEqual(admitted.former, (former,))
+
+    def test_file_without_former_members_is_read(self) -> None:
+        asking = joining("new", "s", 4, lambda n: b"\xab" * n)
+        older = json.loads(encode(asking))
+        del older["former"]
+        self.assertEqual(decode(json.dumps(older).encode()), asking)
+
+    def test_who_has_nothing_to_join_founds_under_the_id_it_asked_with(self) -> None:
+        asking = joining("b", "s", 4, lambda n: b"\xab" * n)
+        founding = asking.founding({"a": None})
+        self.assertEqual((founding.slot, founding.replica), (1, "ab" * 16))
+        self.assertTrue(founding.joined)
+        self.assertFalse(founding.complete)
 
     def test_id_of_a_member_is_kept_when_it_is_met(self) -> None:
         known = IDENTITY.knowing(1, "ff" * 16)

@@ -223,3 +223,20 @@ class DialTests(SynchronousTestCase):
         connection.client.connectionLost(Failure(ConnectionAborted()))
         self.assertEqual(self.pair.dialler.trouble, "the other side closed the connection")
         self.assertEqual(self.pair.events, [])
+
+
+class FoundTests(SynchronousTestCase):
+    def test_peer_that_lets_nobody_in_is_found_all_the_same(self) -> None:
+        """A replica at its first start must not take it for one that is away."""
+        pair = Pair()
+        pair.expected.clear()
+        pair.dialler.start()
+        pair.wire.settle()
+        self.assertEqual(pair.channels, [])
+        self.assertTrue(pair.dialler.was_found)
+
+    def test_somebody_else_at_its_address_is_not_the_peer(self) -> None:
+        pair = Pair(listening=authority().contexts("worker", "another"))
+        pair.dialler.start()
+        pair.wire.settle()
+        self.assertFalse(pair.dialler.was_found)

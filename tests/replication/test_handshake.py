@@ -33,6 +33,13 @@ class JudgeTests(SynchronousTestCase):
     def test_no_common_version(self) -> None:
         self.refused("us speaks versions 3 to 4", "eu 1 to 2", format_min=3, format_max=4)
 
+    def test_only_who_was_removed_is_told_so(self) -> None:
+        """It must serve nobody from then on; others may serve until an operator has looked."""
+        for standing, is_removed in ((Standing.REMOVED, True), (Standing.TAKEN, False)):
+            verdict = self.judged(Admission(standing, 1))
+            assert isinstance(verdict, Rejected)
+            self.assertEqual(verdict.is_removed, is_removed)
+
     def test_name_of_another_certificate(self) -> None:
         self.refused("of us", "storage", name="storage")
 

@@ -18,9 +18,16 @@ class Newcomer:
         self.id = bytes([slot + 1]) * 16
         peers = [name_of(other) for other in range(configured) if other != slot]
         waiting = MortalWaiting(case.clock)
-        self.replication = Joiner(SUBNET, self.name, self.id, waiting, peers)
+        #: Peers that are there, and let nobody of this name in.
+        self.closed: list[str] = []
+        self.waits = 0
+        self.replication = Joiner(SUBNET, self.name, self.id, waiting, peers, lambda: self.closed)
+        self.replication.waits = self._waits
         case.network.replicas.append(self)
         self.found = Deferred.fromCoroutine(self.replication.find_out(SECONDS))
+
+    def _waits(self) -> None:
+        self.waits += 1
 
 
 class JoinerTests(ClusterCase):
@@ -75,3 +82,33 @@ class JoinerTests(ClusterCase):
         self.assertNoResult(stranger.found)
         [peer] = first.replication.status().peers
         self.assertIn("remove that member first", peer.error)
+        self.assertEqual(stranger.waits, 1)
+
+    def test_peer_that_lets_nobody_in_is_waited_for(self) -> None:
+        """It was not reloaded yet: to found a subnet beside its own would be wrong."""
+        first = self.replica(0, range(2))
+        second = Newcomer(self, 1, 2)
+        second.closed.append(first.name)
+        self.run_for(20)
+        self.assertNoResult(second.found)
+        self.assertEqual(second.waits, 1)
+        self.network.dial_all(second)
+        self.run_for(2)
+        self.assertEqual(self.successResultOf(second.found), Founds())
+
+    def test_stopped_while_it_waits_it_is_nothing(self) -> None:
+        first = self.newcomer(0, 2)
+        first.replication.stop()
+        first.replication.stop()
+        self.assertIsNone(self.successResultOf(first.found))
+        self.run_for(SECONDS + 1)
+        self.assertEqual(first.waits, 0)
+
+    def test_who_was_removed_is_not_admitted_again(self) -> None:
+        a, b = self.replicas(2)
+        self.done(a.node.store.subnet.remove(b.name, forced=True))
+        self.network.end_all(b)
+        self.network.replicas.remove(b)
+        again = self.newcomer(1, 2)
+        self.run_for(10)
+        self.assertNoResult(again.found)

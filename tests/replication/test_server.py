@@ -253,6 +253,23 @@ class ConnectionTests(SynchronousTestCase):
         self.assertEqual(pair.factory.at_work, {})
 
 
+class DismissalTests(SynchronousTestCase):
+    def test_peer_that_is_not_expected_any_more_is_put_out(self) -> None:
+        """A reload that leaves it out: its connection ends, and it is refused from then on."""
+        pair = Pair()
+        pair.connect()
+        pair.expected.discard("eu-worker-1")
+        pair.factory.dismiss("eu-worker-1")
+        pair.wire.settle()
+        self.assertEqual(pair.factory.peers, ())
+        self.assertEqual([what for what, _ in pair.events], ["connected", "lost"])
+        pair.advance(10)
+        self.assertEqual(len(pair.events), 2)
+
+    def test_one_that_is_not_here(self) -> None:
+        Pair().factory.dismiss("eu-worker-1")
+
+
 class StopTests(SynchronousTestCase):
     def test_ends_all_connections_and_takes_no_more(self) -> None:
         pair = Pair()

@@ -22,11 +22,13 @@ class Process:
     def __init__(self, node: Node) -> None:
         self.node = node
         self.signals: list[str] = []
+        self.runs = True
 
     def signalProcess(self, name: str) -> None:
         self.signals.append(name)
 
     def ends(self) -> None:
+        self.runs = False
         self.node.processEnded(Failure(ProcessTerminated()))
 
 
@@ -39,7 +41,7 @@ class Processes(Clock):
 
     def spawnProcess(self, node: Node, *program: object) -> None:
         self.started.append(Process(node))
-        node.transport = self.started[-1]  # type: ignore[assignment]
+        node.makeConnection(self.started[-1])
 
 
 class SupervisorTests(SynchronousTestCase):
@@ -62,7 +64,7 @@ class SupervisorTests(SynchronousTestCase):
     def end(self, supervisor: Supervisor) -> None:
         stopped = supervisor.stop()
         for process in self.reactor.started:
-            if process.node.transport is process:
+            if process.runs:
                 process.ends()
         self.successResultOf(stopped)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
