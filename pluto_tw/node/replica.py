@@ -83,7 +83,11 @@ class ReplicaNode:
         self._draining = Draining(name, around.waiting, self._stores, self._sessions, self._changed)
 
     async def start(self) -> None:
-        """As `RunningNode.start`. Raises `StoreRefused`, `IdentityRefused`, `CannotListenError`."""
+        """
+        As `RunningNode.start`.
+
+        Raises `StoreRefused`, `IdentityRefused`, `UsersMisplaced`, `CannotListenError`.
+        """
         if self._logins is not None:
             self._logins.start()
         for subnet in self._prepared.subnets:

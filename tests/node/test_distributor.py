@@ -28,11 +28,10 @@ AuthAdapter = "AuthFile"
 
 [Workers.worker-1]
 Name = "eu-worker-1"
-MailSocket = "mail.sock"
+MailSocket = "{socket}"
 StoreRoot = "mail"
 {worker}
     [Workers.worker-1.Peers.subnet-1]
-{below}
 """
 
 
@@ -44,9 +43,9 @@ class ReloadTests(SynchronousTestCase):
         (self.directory / "users.txt").write_text("fred;secret\n")
 
     def prepared(
-        self, distributor_keys: str = "", worker: str = "", below: str = ""
+        self, distributor_keys: str = "", worker: str = "", socket: str = "mail.sock"
     ) -> PreparedDistributor:
-        text = CONFIGURATION.format(distributor=distributor_keys, worker=worker, below=below)
+        text = CONFIGURATION.format(distributor=distributor_keys, worker=worker, socket=socket)
         (self.directory / "config.toml").write_text(text)
         prepared = prepare(self.directory / "config.toml", distributor, time.time())
         [found] = prepared.nodes
@@ -63,8 +62,7 @@ class ReloadTests(SynchronousTestCase):
     def test_where_replicas_are(self) -> None:
         """A replica that joins is told to distributors by a reload."""
         node = self.node(self.prepared())
-        more = self.prepared(below="    [Workers.worker-1.MailPeers]\n")
-        self.assertFalse(node.reload(more))
+        self.assertFalse(node.reload(self.prepared(socket="other.sock")))
 
     def test_networks_of_load_balancers_change(self) -> None:
         node = self.node(self.prepared('ProxyNetworks = ["192.0.2.0/24"]'))

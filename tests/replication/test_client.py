@@ -17,6 +17,7 @@ from pluto_tw.replication.channel import (
 )
 from pluto_tw.replication.client import RETRY_SECONDS_MAX, STEADY_SECONDS
 from tests.replication.wires import Capture, Pair
+from tests.support.nodes import authority
 
 
 class ChannelTests(SynchronousTestCase):
