@@ -5,6 +5,7 @@ The demo as its users have it: `pluto demo run` as a process, with all its nodes
 Nothing is waited for by time: what is waited for is asked again until it is so, within a limit.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -18,10 +19,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from imapclient import IMAPClient
 from imapclient.exceptions import IMAPClientError
+from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.admin.demo.plan import MAIL_OFFSETS, Plan
 from tests.live.server import CLIENT_SECONDS_MAX
@@ -60,8 +63,10 @@ class Demo:
 
     def begin(self, *command: str) -> str:
         """Starts it, and returns the line that says that it is ready."""
+        # So that it ends with the tests, also where these are killed.
+        child = [sys.executable, "-m", "pluto_tw.admin.demo.child", str(os.getpid())]
         process = subprocess.Popen(
-            command or [PLUTO, "demo", "run"],
+            [*child, *(command or (PLUTO, "demo", "run"))],
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -151,6 +156,38 @@ class Demo:
                     raise
                 return client
             assert time.monotonic() < until, f"no session at {region}"
+
+
+class DemoCase(SynchronousTestCase):
+    """
+    Tests on a demo that all such cases share, since its start takes longer than most of them.
+
+    Each test has users of its own, and leaves all nodes running and all links whole.
+    """
+
+    demo: Demo
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        cls.demo = _shared()
+
+    def client(self, region: str, user: str) -> IMAPClient:
+        """A session at *region*, which ends with the test."""
+        client = self.demo.client(region, user)
+        self.addCleanup(close, client)
+        return client
+
+    def wait_until_equal(self, user: str) -> None:
+        """Until all replicas say the same of the account of *user*."""
+        wait_until(lambda: len(set(digests(self.demo, user).values())) == 1, "replicas differ")
+
+
+@cache
+def _shared() -> Demo:
+    demo = Demo()
+    atexit.register(demo.clean_up)
+    demo.begin()
+    return demo
 
 
 def close(client: IMAPClient) -> None:

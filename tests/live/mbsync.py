@@ -19,8 +19,8 @@ _CONFIGURATION = """\
 IMAPAccount worker
 Host localhost
 Port {port}
-User user1
-Pass secret1
+User {user}
+Pass {password}
 {tls}
 CertificateFile {certificate}
 SystemCertificates no
@@ -45,9 +45,9 @@ SyncState {state}/
 
 
 class Mbsync:
-    """A Maildir with INBOX and Archive, and what mbsync knows of it, in *directory*."""
+    """A Maildir of *user* with INBOX and Archive, and what mbsync knows of it, in *directory*."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, user: str = "user1") -> None:
         """SkipTest if the program is not here."""
         found = shutil.which("mbsync")
         if found is None:
@@ -59,6 +59,7 @@ class Mbsync:
         # The option was renamed in 1.5.
         older = re.match(r"isync 1\.[0-4]\.", version) is not None
         self._program = found
+        self._user = user
         self._tls = "SSLType IMAPS" if older else "TLSType IMAPS"
         self._config = directory / "mbsyncrc"
         self.maildir = directory / "maildir"
@@ -85,10 +86,12 @@ class Mbsync:
         return {str(path): path.stat().st_mtime_ns for path in self.maildir.rglob("*:2,*")}
 
     def sync(self, port: int, certificate: Path) -> None:
-        """Both ways with user1 at *port*. AssertionError unless it has no complaint."""
+        """Both ways with *port*. AssertionError unless it has no complaint."""
         self._config.write_text(
             _CONFIGURATION.format(
                 port=port,
+                user=self._user,
+                password=self._user.replace("user", "secret"),
                 tls=self._tls,
                 certificate=certificate,
                 timeout=int(CLIENT_SECONDS_MAX),

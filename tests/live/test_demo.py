@@ -14,42 +14,24 @@ from imapclient import IMAPClient
 from twisted.trial.unittest import SynchronousTestCase
 
 from pluto_tw.admin.demo.plan import NODES
-from tests.live.demo import PLUTO, SECONDS_MAX, TLS, Demo, close, wait_until
+from tests.live.demo import PLUTO, SECONDS_MAX, TLS, Demo, DemoCase, close, wait_until
 from tests.live.mailbox import everything, message
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 
-class DemoTests(SynchronousTestCase):
-    """One demo for all; each test has a user of its own, and heals what it cuts."""
-
-    demo: Demo
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.demo = Demo()
-        cls.demo.begin()
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.demo.clean_up()
-
-    def client(self, region: str, user: str) -> IMAPClient:
-        client = self.demo.client(region, user)
-        self.addCleanup(close, client)
-        return client
-
+class DemoTests(DemoCase):
     def names(self, client: IMAPClient) -> list[str]:
         return sorted(everything(client)["INBOX"].names())
 
-    def wait_until_equal(self, one: IMAPClient, other: IMAPClient, *wanted: str) -> None:
+    def wait_until_both_show(self, one: IMAPClient, other: IMAPClient, *wanted: str) -> None:
         wait_until(lambda: self.names(one) == self.names(other) == sorted(wanted), "not equal")
         self.assertEqual(everything(one), everything(other))
 
     def test_plugs_are_pulled_and_put_back(self) -> None:
         eu, us = self.client("eu", "user2"), self.client("us", "user2")
         eu.append("INBOX", message("from-eu"))
-        self.wait_until_equal(eu, us, "from-eu")
+        self.wait_until_both_show(eu, us, "from-eu")
 
         # The regions are cut off from each other and from storage: both go on.
         self.demo.pluto("demo", "cut")
@@ -58,7 +40,7 @@ class DemoTests(SynchronousTestCase):
         self.assertNotIn("us-alone", self.names(eu))
         self.demo.pluto("demo", "heal")
         all_of_them = ["from-eu", "eu-alone", "us-alone"]
-        self.wait_until_equal(eu, us, *all_of_them)
+        self.wait_until_both_show(eu, us, *all_of_them)
 
         # The region's worker dies: the next login comes to another replica, with all mail.
         self.demo.pluto("demo", "kill", "eu-worker-1")
@@ -67,18 +49,20 @@ class DemoTests(SynchronousTestCase):
         elsewhere.append("INBOX", message("while-it-was-down"))
         self.demo.pluto("demo", "start", "eu-worker-1")
         all_of_them.append("while-it-was-down")
-        self.wait_until_equal(elsewhere, us, *all_of_them)
+        self.wait_until_both_show(elsewhere, us, *all_of_them)
 
         # Every node dies at once, and comes back by itself.
         for name in NODES:
             self.demo.crash(name)
-        self.wait_until_equal(self.client("eu", "user2"), self.client("us", "user2"), *all_of_them)
+        self.wait_until_both_show(
+            self.client("eu", "user2"), self.client("us", "user2"), *all_of_them
+        )
 
     def test_a_far_region_is_told_later_and_not_waited_for(self) -> None:
         eu, us = self.client("eu", "user3"), self.client("us", "user3")
         # The first message makes eu the one that gives UIDs, as where an account is written.
         eu.append("INBOX", message("near"))
-        self.wait_until_equal(eu, us, "near")
+        self.wait_until_both_show(eu, us, "near")
         us.select_folder("INBOX")
         seconds = 1.0
         self.demo.pluto("demo", "delay", f"{seconds}s")

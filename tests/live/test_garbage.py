@@ -14,10 +14,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from pluto_tw.admin.demo.plan import NODES, Plan
-from tests.live.demo import REGIONS, Demo, close
+from tests.live.demo import REGIONS, DemoCase
 from tests.live.mailbox import message
 
 SEED = int(os.environ.get("PLUTO_TW_SEED", "1"))
@@ -56,18 +54,7 @@ def payloads(chance: random.Random) -> Iterator[bytes]:
         yield chance.randbytes(4096)
 
 
-class GarbageTests(SynchronousTestCase):
-    demo: Demo
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.demo = Demo()
-        cls.demo.begin()
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.demo.clean_up()
-
+class GarbageTests(DemoCase):
     def places(self) -> list[int | str]:
         """Every port of a node, and every UNIX socket."""
         ports = [
@@ -111,9 +98,7 @@ class GarbageTests(SynchronousTestCase):
     def test_nothing_comes_of_it(self) -> None:
         print(f"seed {SEED}")
         chance = random.Random(SEED)
-        clients = {region: self.demo.client(region) for region in REGIONS}
-        for client in clients.values():
-            self.addCleanup(close, client)
+        clients = {region: self.client(region, "user8") for region in REGIONS}
         places = self.places()
         # Once, so that what is read and made at the first time is there.
         for _ in self.sending(places, chance):

@@ -11,40 +11,24 @@ import random
 from collections import Counter
 from functools import partial
 
-from imapclient import IMAPClient
-from twisted.trial.unittest import SynchronousTestCase
-
 from pluto_tw.admin.demo.plan import NODES
-from tests.live.demo import REGIONS, Demo, close, digests, wait_until
+from tests.live.demo import REGIONS, DemoCase, wait_until
 from tests.live.mailbox import Mailbox, everything, message
 from tests.live.writers import Writer
 
 SEED = int(os.environ.get("PLUTO_TW_SEED", "1"))
 
+#: Whose mail is written while nodes are killed.
+USERS = ("user4", "user5")
+
 #: What each writer has to be told of before the next node is killed, and after one was.
 ACKNOWLEDGED = 5
 
 
-class KillTests(SynchronousTestCase):
-    demo: Demo
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.demo = Demo()
-        cls.demo.begin()
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.demo.clean_up()
-
-    def client(self, region: str, user: str) -> IMAPClient:
-        client = self.demo.client(region, user)
-        self.addCleanup(close, client)
-        return client
-
-    def wait_until_equal(self, user: str) -> dict[str, Mailbox]:
+class KillTests(DemoCase):
+    def equal(self, user: str) -> dict[str, Mailbox]:
         """All mail of *user*, when both regions and all replicas say the same of it."""
-        wait_until(lambda: len(set(digests(self.demo, user).values())) == 1, "replicas differ", 30)
+        self.wait_until_equal(user)
         eu, us = (everything(self.client(region, user)) for region in REGIONS)
         self.assertEqual(eu, us)
         return eu
@@ -54,7 +38,7 @@ class KillTests(SynchronousTestCase):
         chance = random.Random(SEED)
         writers = [
             Writer(self.demo, f"{user}-{region}", user, region, random.Random(chance.random()))
-            for user in ("user1", "user2")
+            for user in USERS
             for region in REGIONS
         ]
         for writer in writers:
@@ -68,8 +52,8 @@ class KillTests(SynchronousTestCase):
             wait_until(partial(self.demo.serves, node), f"{node} does not come back")
         for writer in writers:
             writer.stop()
-        for user in ("user1", "user2"):
-            found = Counter(self.wait_until_equal(user)["INBOX"].names())
+        for user in USERS:
+            found = Counter(self.equal(user)["INBOX"].names())
             own = [writer for writer in writers if writer.user == user]
             acknowledged = {name for writer in own for name in writer.acknowledged}
             repeated = {name for writer in own for name in writer.repeated}
@@ -79,14 +63,14 @@ class KillTests(SynchronousTestCase):
             print(f"{user}: {len(acknowledged)} acknowledged, {len(twice)} twice")
 
     def test_both_regions_that_wrote_while_cut_off_are_equal_when_healed(self) -> None:
-        clients = {region: self.client(region, "user3") for region in REGIONS}
+        clients = {region: self.client(region, "user6") for region in REGIONS}
         eu, us = clients["eu"], clients["us"]
         for name in ("Old", "Work", "Work.Done", "Gone"):
             eu.create_folder(name)
         for number in range(10):
             eu.append("INBOX", message(f"before-{number}"))
         eu.append("Gone", message("in-gone"))
-        before = self.wait_until_equal("user3")
+        before = self.equal("user6")
         self.assertEqual(len(before["INBOX"].messages), 10)
 
         self.demo.pluto("demo", "cut")
@@ -120,7 +104,7 @@ class KillTests(SynchronousTestCase):
             client.append("Same", message(f"same-{region}"))
         self.demo.pluto("demo", "heal")
 
-        found = self.wait_until_equal("user3")
+        found = self.equal("user6")
         places = {name: where for where, mailbox in found.items() for name in mailbox.names()}
         for name in ("apart-eu", "apart-us", "into-work", "into-gone", "same-eu", "same-us"):
             self.assertIn(name, places)

@@ -8,39 +8,20 @@ UIDVALIDITY and UIDs of one region hold at the other: what was synchronised ther
 from pathlib import Path
 
 from imapclient import IMAPClient
-from twisted.trial.unittest import SynchronousTestCase
 
-from tests.live.demo import TLS, Demo, close, digests, wait_until
+from tests.live.demo import TLS, DemoCase
 from tests.live.mbsync import Mbsync, flags_of
 
+USER = "user7"
 MESSAGES = 1000
 FOLDERS = ("INBOX", "Archive")
 
 
-class MbsyncTests(SynchronousTestCase):
-    demo: Demo
-
-    @classmethod
-    def setUpClass(cls) -> None:
-        cls.demo = Demo()
-        cls.demo.begin()
-
-    @classmethod
-    def tearDownClass(cls) -> None:
-        cls.demo.clean_up()
-
-    def client(self, region: str) -> IMAPClient:
-        client = self.demo.client(region)
-        self.addCleanup(close, client)
-        return client
-
+class MbsyncTests(DemoCase):
     def sync(self, near: Mbsync, region: str) -> None:
-        self.wait_until_equal()
+        self.wait_until_equal(USER)
         certificate = self.demo.directory / "certs" / "public-distributor-cert.pem"
         near.sync(self.demo.base + TLS[region], certificate)
-
-    def wait_until_equal(self) -> None:
-        wait_until(lambda: len(set(digests(self.demo, "user1").values())) == 1, "replicas differ")
 
     def standing(self, client: IMAPClient) -> list[dict[bytes, int]]:
         """How many messages ever came into each folder, and how often something was changed."""
@@ -48,12 +29,12 @@ class MbsyncTests(SynchronousTestCase):
         return [client.folder_status(folder, wanted) for folder in FOLDERS]
 
     def test_state_of_one_region_is_good_at_the_other(self) -> None:
-        near = Mbsync(Path(self.mktemp()))
+        near = Mbsync(Path(self.mktemp()), USER)
         for number in range(MESSAGES):
             near.put(FOLDERS[number % 3 == 0], number, "FS" if number % 2 else "")
         self.sync(near, "eu")
-        us = self.client("us")
-        self.wait_until_equal()
+        us = self.client("us", USER)
+        self.wait_until_equal(USER)
         files, far = near.files(), self.standing(us)
         self.assertEqual(len(files), MESSAGES)
         self.assertEqual(sum(status[b"MESSAGES"] for status in far), MESSAGES)
@@ -63,7 +44,7 @@ class MbsyncTests(SynchronousTestCase):
         self.assertEqual((near.files(), self.standing(us)), (files, far))
 
         # A change at each side, by way of the one region and then of the other.
-        eu = self.client("eu")
+        eu = self.client("eu", USER)
         us.select_folder("INBOX")
         us.add_flags([1, 2, 3], [b"\\Answered"])
         us.append("INBOX", b"Subject: far\r\n\r\ntext\r\n")
