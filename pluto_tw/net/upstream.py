@@ -121,11 +121,14 @@ class Upstream:
 
     def states(self) -> Mapping[str, bool]:
         """
-        Of each replica, by its name, whether it was there when a login tried it last.
+        Of each replica, by its name, whether the next login tries it.
 
-        One that nobody has tried counts as there. Nothing is tried without a login.
+        It is left out for `DOWN_SECONDS` after a login that did not reach it. Nothing is tried
+        without a login, so one that was never tried, or not since, counts as there.
         """
-        return {target.name: target.name not in self._down for target in self.router.targets()}
+        now = self.reactor.seconds()
+        targets = self.router.targets()
+        return {target.name: now >= self._down.get(target.name, now) for target in targets}
 
     def in_order(self, targets: Sequence[Target]) -> Iterable[tuple[int, Target]]:
         """*targets* with their places; those that are down come last, since they may be back."""

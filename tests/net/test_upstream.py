@@ -48,11 +48,12 @@ class MemoryTests(SynchronousTestCase):
         self.assertEqual(self.order(), ["us", "storage", "eu"])
         self.assertEqual(self.upstream.states(), {"eu": False, "us": True, "storage": True})
         self.clock.advance(DOWN_SECONDS)
-        # The next login tries it first again, and it is down until that has reached it.
+        # The next login tries it first again, and those behind it leave it out meanwhile.
         self.assertEqual(self.order(), ["eu", "us", "storage"])
-        self.assertFalse(self.upstream.states()["eu"])
+        self.assertTrue(self.upstream.states()["eu"])
         self.upstream.tried(EU)
         self.assertEqual(self.order(), ["us", "storage", "eu"])
+        self.assertFalse(self.upstream.states()["eu"])
         self.upstream.back(EU)
         self.assertEqual(self.order(), ["eu", "us", "storage"])
         self.assertTrue(self.upstream.states()["eu"])
