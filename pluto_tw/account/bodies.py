@@ -19,7 +19,7 @@ the account's to say, in the same work as the messages.
   the shard runs. Both in slices, so that a large message's end delays nobody.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from pluto_tw.account.failures import ShardFailed
@@ -103,6 +103,7 @@ _LAST_CHUNK_ID: Final = "SELECT coalesce(max(id), 0) FROM chunk"
 _LAST_UPLOAD: Final = "SELECT coalesce(max(content), 0) FROM upload"
 _LAST_CHUNK_OF: Final = "SELECT max(id) FROM chunk WHERE id BETWEEN ? AND ?"
 _UNUSED: Final = "SELECT id, hash FROM body WHERE refs = 0 AND id > ? ORDER BY id LIMIT ?"
+_IS_UNUSED: Final = "SELECT 1 FROM body WHERE hash = ? AND refs = 0"
 _UPLOADS: Final = "SELECT content FROM upload WHERE content > ? ORDER BY content LIMIT ?"
 _STATE: Final = "SELECT state FROM body WHERE hash = ?"
 _FIND: Final = "SELECT id, size, state FROM body WHERE hash = ?"
@@ -206,13 +207,25 @@ class Bodies:
         self._pins[hash] = self._pins.get(hash, 0) + 1
         return True
 
-    def unpin(self, hash: bytes) -> None:
-        """Takes one pin away."""
-        if self._pins[hash] > 1:
-            self._pins[hash] -= 1
-        else:
+    def unpin(self, hashes: Iterable[bytes]) -> None:
+        """Takes one pin away from each of *hashes*; what nobody refers to then goes."""
+        is_any_unused = False
+        for hash in hashes:
+            if self._pins[hash] > 1:
+                self._pins[hash] -= 1
+                continue
             del self._pins[hash]
+            # A sweep looks at all that is pinned, and most pins end with a reference.
+            is_any_unused = is_any_unused or self._is_unused(hash)
+        if is_any_unused:
             self.sweep()
+
+    def _is_unused(self, hash: bytes) -> bool:
+        try:
+            return bool(self.shard.read(_IS_UNUSED, (hash,)))
+        except ShardFailed:
+            # The next sweep finds it.
+            return False
 
     async def keep(self, received: Received) -> None:
         """
@@ -227,7 +240,7 @@ class Bodies:
         try:
             await self.shard.lane().commit(work)
         except BaseException:
-            self.unpin(hash)
+            self.unpin([hash])
             raise
 
     def unfit(self, after: int, limit: int) -> list[tuple[int, bytes, int, int]]:

@@ -129,7 +129,7 @@ class BodyLink:
         if (arrivals, hash) in self._pins:
             return
         if self._is_closed:
-            arrivals.bodies.unpin(hash)
+            arrivals.bodies.unpin([hash])
             return
         self._pins[arrivals, hash] = None
         if len(self._pins) > PINS_MAX:
@@ -141,10 +141,10 @@ class BodyLink:
         self._release(account.ground.arrivals, hashes)
 
     def _release(self, arrivals: Arrivals, hashes: Iterable[bytes]) -> None:
-        for hash in hashes:
-            if (arrivals, hash) in self._pins:
-                del self._pins[arrivals, hash]
-                arrivals.bodies.unpin(hash)
+        held = [hash for hash in hashes if (arrivals, hash) in self._pins]
+        for hash in held:
+            del self._pins[arrivals, hash]
+        arrivals.bodies.unpin(held)
 
     def close(self) -> None:
         """The channel has ended."""
@@ -153,9 +153,8 @@ class BodyLink:
         self._is_closed = True
         for incoming in list(self._incoming):
             incoming.abandon()
-        for arrivals, hash in list(self._pins):
-            self._release(arrivals, [hash])
         for arrivals in self._arrivals:
+            self._release(arrivals, [hash for held, hash in self._pins if held is arrivals])
             arrivals.end_claims(self)
 
     # For `Incoming`.

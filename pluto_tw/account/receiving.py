@@ -91,8 +91,7 @@ async def receive(
     try:
         taken, ahead = await _apply(account, ops, None if missing else stated)
     finally:
-        for hash in pinned:
-            account.ground.bodies.unpin(hash)
+        account.ground.bodies.unpin(pinned)
     asked, coming = list(missing.items()), list[tuple[bytes, int]]()
     if link is not None:
         now = account.commits.stored.scalars.vv

@@ -272,5 +272,4 @@ async def _join(
         transfer = None if is_end else Transfer(now.header, b"", after, began)
         await account.commits.keep(Way(slot, incoming=True), transfer)
     finally:
-        for hash in pinned:
-            bodies.unpin(hash)
+        bodies.unpin(pinned)

@@ -260,9 +260,10 @@ class Progress:
         before = self.stated
         self.states(vector)
         if not is_below(reached, self.stated or EMPTY):
-            self._back = True
+            # Behind one that came to less than it should, nothing is what this one must come to.
+            is_behind, self._back = self._back, True
             self.wants(missing, pause)
-            if pause is None and not missing and self.stated == before:
+            if pause is None and not missing and self.stated == before and not is_behind:
                 # It stands on operations of others that are on their way, or so it seems.
                 self._pause = Pause.OTHERS
         self._settle()

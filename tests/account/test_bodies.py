@@ -254,7 +254,7 @@ class ReplicaTests(BodiesTestCase):
         self.ran(self.bodies.keep(self.received(LARGE)))
         self.bodies.sweep()
         self.assertEqual(len(self.rows(BODIES)), 1)
-        self.bodies.unpin(hash_of(LARGE))
+        self.bodies.unpin([hash_of(LARGE)])
         self.assertEqual(self.rows(BODIES), [])
 
     def test_a_body_that_could_not_be_kept_is_not_pinned(self) -> None:
@@ -269,10 +269,29 @@ class ReplicaTests(BodiesTestCase):
     def test_pins_are_counted(self) -> None:
         self.ran(self.bodies.keep(self.received(SMALL)))
         self.assertTrue(self.bodies.pin(hash_of(SMALL)))
-        self.bodies.unpin(hash_of(SMALL))
+        self.bodies.unpin([hash_of(SMALL)])
         self.assertEqual(len(self.rows(BODIES)), 1)
-        self.bodies.unpin(hash_of(SMALL))
+        self.bodies.unpin([hash_of(SMALL)])
         self.assertEqual(self.rows(BODIES), [])
+
+    def test_a_pin_that_ends_with_a_reference_sweeps_nothing(self) -> None:
+        """A sweep looks at all that waits, pinned: one for each body would take squares of time."""
+        sweeps = []
+        self.patch(self.bodies, "sweep", lambda: sweeps.append(1))
+        self.ran(self.bodies.keep(self.received(SMALL)))
+        work = Work()
+        self.bodies.refer(work, [(hash_of(SMALL), len(SMALL))])
+        self.commit(self.shard, work)
+        self.bodies.unpin([hash_of(SMALL)])
+        self.assertEqual(sweeps, [])
+
+    def test_pins_that_end_together_sweep_once(self) -> None:
+        sweeps = []
+        self.patch(self.bodies, "sweep", lambda: sweeps.append(1))
+        for octets in (SMALL, LARGE):
+            self.ran(self.bodies.keep(self.received(octets)))
+        self.bodies.unpin([hash_of(SMALL), hash_of(LARGE)])
+        self.assertEqual(sweeps, [1])
 
     def test_a_body_that_is_not_here_is_not_pinned(self) -> None:
         self.assertFalse(self.bodies.pin(hash_of(SMALL)))
@@ -298,7 +317,7 @@ class ReplicaTests(BodiesTestCase):
             assert isinstance(error, No)
             self.assertEqual(error.code, UNAVAILABLE)
             self.ran(self.bodies.keep(self.received(octets)))
-            self.bodies.unpin(hash)
+            self.bodies.unpin([hash])
             self.assertEqual(self.bodies.unfit(0, 10), [])
             self.assertEqual(self.octets_of(number, size), octets)
 

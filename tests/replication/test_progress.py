@@ -48,6 +48,17 @@ class ProgressTests(SynchronousTestCase):
         progress.overdue()
         self.assertEqual(progress.next(), SendBatch((1,), None))
 
+    def test_batch_behind_one_that_lacked_bodies_is_no_reason_to_wait(self) -> None:
+        """It could not be taken since the one before was not: others need not send anything."""
+        progress = Progress(0, (2,), ())
+        progress.sent((1,))
+        progress.sent((2,))
+        progress.answered((1,), (), [(HASH, 5)])
+        progress.answered((2,), ())
+        self.assertEqual(progress.take_wanted(9), [(HASH, 5)])
+        progress.bodies_sent()
+        self.assertEqual(progress.next(), SendBatch((), 0))
+
     def test_missing_bodies_go_before_the_batch_again(self) -> None:
         progress = Progress(0, (1,), ())
         progress.sent((1,))
