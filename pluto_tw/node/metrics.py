@@ -119,6 +119,67 @@ SHARD_QUEUE: Final = _gauge(
 HALTED: Final = _gauge(
     "pluto_accounts_halted", "Accounts that wait for an operator, as the log says.", "subnet"
 )
+
+PEER_UP: Final = _gauge(
+    "pluto_peer_up", "1 while another replica was heard within three heartbeats.", "subnet", "peer"
+)
+PEER_LAG_SECONDS: Final = _gauge(
+    "pluto_peer_lag_seconds",
+    "How long a peer that is up has lacked the oldest change that it lacks.",
+    "subnet",
+    "peer",
+)
+PEER_LAG_OPERATIONS: Final = _gauge(
+    "pluto_peer_lag_operations",
+    "Operations that a peer that is up lacks, as far as is known.",
+    "subnet",
+    "peer",
+)
+PEER_BACKLOG: Final = _gauge(
+    "pluto_peer_backlog_accounts",
+    "Accounts of which a peer that is up lacks something.",
+    "subnet",
+    "peer",
+)
+PEER_OPERATIONS: Final = _counter(
+    "pluto_peer_operations_total",
+    "Operations that were new to a peer, or to us from it.",
+    "subnet",
+    "peer",
+    "direction",
+)
+PEER_BODIES: Final = _counter(
+    "pluto_peer_bodies_total",
+    "Bodies of messages sent to a peer and received from it.",
+    "subnet",
+    "peer",
+    "direction",
+)
+PEER_OCTETS: Final = _counter(
+    "pluto_peer_octets_total",
+    "Octets of operations, bodies and snapshots sent to a peer and received from it.",
+    "subnet",
+    "peer",
+    "direction",
+)
+PEER_SNAPSHOTS: Final = _counter(
+    "pluto_peer_snapshots_total",
+    "Snapshots of accounts sent to a peer and received from it, whole.",
+    "subnet",
+    "peer",
+    "direction",
+)
+HANDOVERS: Final = _counter(
+    "pluto_sequencer_handovers_total",
+    "Accounts whose numbering of mail was handed to the replica where they are written.",
+    "subnet",
+)
+LOST_BODIES: Final = _gauge(
+    "pluto_lost_bodies",
+    "Bodies that a member was asked for and does not have, since the start.",
+    "subnet",
+)
+
 #: In the order of the reference page.
 METRICS: Final = (
     NODE_INFO,
@@ -144,6 +205,16 @@ METRICS: Final = (
     SHARD_FAILURES,
     SHARD_QUEUE,
     HALTED,
+    PEER_UP,
+    PEER_LAG_SECONDS,
+    PEER_LAG_OPERATIONS,
+    PEER_BACKLOG,
+    PEER_OPERATIONS,
+    PEER_BODIES,
+    PEER_OCTETS,
+    PEER_SNAPSHOTS,
+    HANDOVERS,
+    LOST_BODIES,
 )
 
 #: The values of a metric's labels, in their order, and its value.

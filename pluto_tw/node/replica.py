@@ -10,7 +10,7 @@ with an AuthAdapter mail programs come to ListenMailAddr instead, and log in her
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
@@ -114,7 +114,7 @@ class ReplicaNode:
         )
         self._telling.start(
             settings.prometheus,
-            [self._shards],
+            [self._shards, self._peers],
             settings.admin_socket or self._prepared.store_root / "admin",
             {**answers.by_question(), **self._draining.by_question()},
         )
@@ -219,6 +219,9 @@ class ReplicaNode:
         for subnet, store in self._stores.items():
             yield from sources.shards(subnet, store.shards)
             yield family(metrics.HALTED, {(subnet,): len(store.store.halted())})
+
+    def _peers(self) -> Iterable[Metric]:
+        return sources.peers([one.status() for one in self._replicating.values()])
 
     # Who comes.
 

@@ -2,6 +2,7 @@
 """What the parts of a node count, as metrics: see `metrics.py` for what each one means."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from prometheus_client.metrics_core import Metric
 
@@ -11,8 +12,10 @@ from pluto_tw.net.journal import Journal
 from pluto_tw.net.limits import Presence
 from pluto_tw.node import metrics
 from pluto_tw.node.expiry import Certificate
-from pluto_tw.node.metrics import family
+from pluto_tw.node.metrics import Values, family
 from pluto_tw.node.routed import Routed
+from pluto_tw.replication.pulse import SILENCE_SECONDS
+from pluto_tw.replication.status import PeerStatus, Status
 
 
 def clients(journal: Journal, presence: Presence) -> Iterator[Metric]:
@@ -68,6 +71,41 @@ def shards(subnet: str, found: Sequence[Shard]) -> Iterator[Metric]:
     yield family(
         metrics.SHARD_QUEUE, {name: shard.queued_octets for name, shard in by_name.items()}
     )
+
+
+def peers(statuses: Sequence[Status]) -> Iterator[Metric]:
+    """The other replicas of each subnet."""
+    found = [(status.subnet, peer) for status in statuses for peer in status.peers]
+    up = [(subnet, peer) for subnet, peer in found if _is_up(peer)]
+
+    def each(peers: Sequence[tuple[str, PeerStatus]], what: str) -> Values:
+        return {(subnet, peer.name): getattr(peer, what) for subnet, peer in peers}
+
+    yield family(metrics.PEER_UP, {(subnet, one.name): float(_is_up(one)) for subnet, one in found})
+    yield family(metrics.PEER_LAG_SECONDS, each(up, "lag_seconds"))
+    yield family(metrics.PEER_LAG_OPERATIONS, each(up, "lag_operations"))
+    yield family(metrics.PEER_BACKLOG, each(up, "backlog_accounts"))
+    for described, what in _TRANSFERRED.items():
+        values: dict[tuple[str, ...], float] = {}
+        for way in ("sent", "received"):
+            for name, value in each(found, f"{what}_{way}").items():
+                values[*name, way] = value
+        yield family(described, values)
+    yield family(metrics.HANDOVERS, {(status.subnet,): status.handovers for status in statuses})
+    yield family(metrics.LOST_BODIES, {(one.subnet,): one.lost_bodies for one in statuses})
+
+
+def _is_up(peer: PeerStatus) -> bool:
+    return peer.heard_seconds is not None and peer.heard_seconds <= SILENCE_SECONDS
+
+
+#: What `PeerStatus` counts both ways.
+_TRANSFERRED: Final = {
+    metrics.PEER_OPERATIONS: "operations",
+    metrics.PEER_BODIES: "bodies",
+    metrics.PEER_OCTETS: "octets",
+    metrics.PEER_SNAPSHOTS: "snapshots",
+}
 
 
 def routes(routed: Routed) -> Iterator[Metric]:

@@ -22,7 +22,7 @@ from tests.live.process import Worker
 from tests.live.server import CLIENT_SECONDS_MAX, the_reactor
 from tests.live.tours import imaplib_tour
 
-SOURCES = ("pluto_tw.node.process", "pluto_tw.node.replica")
+SOURCES = tuple(f"pluto_tw.node.{name}" for name in ("membership", "process", "replica"))
 
 
 class WorkerServiceTests(TestCase):

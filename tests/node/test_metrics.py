@@ -2,6 +2,7 @@
 """Metrics: what is counted, and the page."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
@@ -15,6 +16,7 @@ from pluto_tw.net.limits import Limits, Presence
 from pluto_tw.node import metrics, sources
 from pluto_tw.node.metrics import METRICS, Collected, Latencies, family
 from pluto_tw.node.metrics_page import site
+from pluto_tw.replication.status import PeerState, PeerStatus, Status
 
 
 class PageCase(SynchronousTestCase):
@@ -94,6 +96,28 @@ class SourceTests(PageCase):
         self.assertEqual(values[f"{name}{{command=LOGIN,status=success}}"], 2)
         self.assertEqual(values[f"{name}{{command=LOGIN,status=failure}}"], 5)
         self.assertEqual(values["pluto_distributor_connections_total"], 3)
+
+    def test_peers(self) -> None:
+        here = PeerStatus("us", 1, PeerState.LIVE, 0.5, 2.5, 7, 1, 10, 20, 3, 4, 5, 6, 0, 1, 2, "")
+        away = replace(here, name="storage", state=PeerState.AWAY, heard_seconds=9.0)
+        status = Status("subnet-1", "eu", 0, 1, 8, 9, (here, away))
+        self.registry.register(Collected([lambda: sources.peers([status])]))
+        values = self.values()
+
+        def value(name: str, peer: str, more: str = "") -> float | None:
+            return values.get(f"pluto_peer_{name}{{{more}peer={peer},subnet=subnet-1}}")
+
+        self.assertEqual((value("up", "us"), value("up", "storage")), (1, 0))
+        # Of a peer that is away nobody knows what it lacks: that is no lag of none.
+        self.assertEqual((value("lag_seconds", "us"), value("lag_seconds", "storage")), (2.5, None))
+        self.assertEqual(value("lag_operations", "us"), 7)
+        self.assertEqual(value("backlog_accounts", "us"), 1)
+        self.assertEqual(value("operations_total", "us", "direction=sent,"), 3)
+        self.assertEqual(value("bodies_total", "us", "direction=received,"), 6)
+        self.assertEqual(value("octets_total", "storage", "direction=received,"), 20)
+        self.assertEqual(value("snapshots_total", "us", "direction=received,"), 2)
+        self.assertEqual(values["pluto_sequencer_handovers_total{subnet=subnet-1}"], 9)
+        self.assertEqual(values["pluto_lost_bodies{subnet=subnet-1}"], 8)
 
     def test_latencies(self) -> None:
         latencies = Latencies()
