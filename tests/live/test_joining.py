@@ -75,6 +75,10 @@ class Cluster:
             for file, octets in files.items():
                 (worker.directory / file).write_bytes(octets)
 
+    def port(self, name: str) -> int:
+        """Where the worker *name* listens for replicas."""
+        return self._ports[name]
+
     def configure(self, name: str, *peers: str) -> Worker:
         """Writes the configuration of the worker *name*, which has *peers*."""
         worker = self.workers[name]
