@@ -174,9 +174,9 @@ HANDOVERS: Final = _counter(
     "Accounts whose numbering of mail was handed to the replica where they are written.",
     "subnet",
 )
-LOST_BODIES: Final = _gauge(
-    "pluto_lost_bodies",
-    "Bodies that a member was asked for and does not have, since the start.",
+LOST_BODIES: Final = _counter(
+    "pluto_bodies_lost_total",
+    "Bodies that a member was asked for and does not have.",
     "subnet",
 )
 

@@ -117,7 +117,7 @@ class SourceTests(PageCase):
         self.assertEqual(value("octets_total", "storage", "direction=received,"), 20)
         self.assertEqual(value("snapshots_total", "us", "direction=received,"), 2)
         self.assertEqual(values["pluto_sequencer_handovers_total{subnet=subnet-1}"], 9)
-        self.assertEqual(values["pluto_lost_bodies{subnet=subnet-1}"], 8)
+        self.assertEqual(values["pluto_bodies_lost_total{subnet=subnet-1}"], 8)
 
     def test_latencies(self) -> None:
         latencies = Latencies()
