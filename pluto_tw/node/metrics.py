@@ -121,7 +121,10 @@ HALTED: Final = _gauge(
 )
 
 PEER_UP: Final = _gauge(
-    "pluto_peer_up", "1 while another replica was heard within three heartbeats.", "subnet", "peer"
+    "pluto_peer_up",
+    "1 while another replica takes what we send, and was heard within three heartbeats.",
+    "subnet",
+    "peer",
 )
 PEER_LAG_SECONDS: Final = _gauge(
     "pluto_peer_lag_seconds",

@@ -15,7 +15,7 @@ from pluto_tw.node.expiry import Certificate
 from pluto_tw.node.metrics import Values, family
 from pluto_tw.node.routed import Routed
 from pluto_tw.replication.pulse import SILENCE_SECONDS
-from pluto_tw.replication.status import PeerStatus, Status
+from pluto_tw.replication.status import PeerState, PeerStatus, Status
 
 
 def clients(journal: Journal, presence: Presence) -> Iterator[Metric]:
@@ -96,7 +96,9 @@ def peers(statuses: Sequence[Status]) -> Iterator[Metric]:
 
 
 def _is_up(peer: PeerStatus) -> bool:
-    return peer.heard_seconds is not None and peer.heard_seconds <= SILENCE_SECONDS
+    """Both ways: that it dials us says nothing of what it lacks."""
+    heard = peer.heard_seconds is not None and peer.heard_seconds <= SILENCE_SECONDS
+    return heard and peer.state in (PeerState.CATCHING_UP, PeerState.LIVE)
 
 
 #: What `PeerStatus` counts both ways.

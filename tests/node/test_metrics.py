@@ -100,7 +100,8 @@ class SourceTests(PageCase):
     def test_peers(self) -> None:
         here = PeerStatus("us", 1, PeerState.LIVE, 0.5, 2.5, 7, 1, 10, 20, 3, 4, 5, 6, 0, 1, 2, "")
         away = replace(here, name="storage", state=PeerState.AWAY, heard_seconds=9.0)
-        status = Status("subnet-1", "eu", 0, 1, 8, 9, (here, away))
+        deaf = replace(here, name="jp", state=PeerState.AWAY)
+        status = Status("subnet-1", "eu", 0, 1, 8, 9, (here, away, deaf))
         self.registry.register(Collected([lambda: sources.peers([status])]))
         values = self.values()
 
@@ -108,6 +109,8 @@ class SourceTests(PageCase):
             return values.get(f"pluto_peer_{name}{{{more}peer={peer},subnet=subnet-1}}")
 
         self.assertEqual((value("up", "us"), value("up", "storage")), (1, 0))
+        # One that is heard, and that we do not reach.
+        self.assertEqual((value("up", "jp"), value("lag_seconds", "jp")), (0, None))
         # Of a peer that is away nobody knows what it lacks: that is no lag of none.
         self.assertEqual((value("lag_seconds", "us"), value("lag_seconds", "storage")), (2.5, None))
         self.assertEqual(value("lag_operations", "us"), 7)

@@ -32,7 +32,8 @@ def run_seeds(
         for seed in seeds:
             yield run_seed(seed, mix, rules)
         return
-    with ProcessPoolExecutor(jobs, get_context("fork")) as pool:
+    # Not forks of this process, which may have threads, and whose coverage is being measured.
+    with ProcessPoolExecutor(jobs, get_context("forkserver")) as pool:
         # A few are in flight: who needs no more of them does not wait for long.
         flying: deque[Future[Outcome]] = deque()
         for seed in seeds:
